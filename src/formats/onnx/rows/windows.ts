@@ -96,7 +96,7 @@ const maxPool: Row = (c) => {
 };
 
 /** Adds values to zeros at the positions of maxima: the transpose of max pooling. */
-const maxUnpool: Row = (c) => {
+const scatterMaxima: Row = (c) => {
 	const { size } = c.attributes<MaxPool>();
 	const [batch, channels, ...spatial] = c.shape('y') as [Size, Size, ...Size[]];
 	const lead = [batch, channels];
@@ -167,17 +167,24 @@ const adaptiveAvgPool: Row = (c) => {
 
 const gridSample: Row = (c) => {
 	const { mode, padding, fill, shift } = c.attributes<{
-		readonly mode: 'bilinear' | 'nearest';
+		readonly mode: 'bilinear' | 'nearest' | 'bicubic';
 		readonly padding: 'constant' | 'edge' | 'reflect' | 'symmetric';
 		readonly fill: number;
 		readonly shift: readonly number[];
 	}>();
 	if (fill !== 0) c.refuse('ONNX fills with zeros only');
 	return c.add('GridSample', [c.in('x'), c.in('grid')], {
-		mode: mode === 'bilinear' && c.graph.opset >= 20 ? 'linear' : mode,
+		mode: mode !== 'nearest' && c.graph.opset >= 20 ? mode.slice(2) : mode,
 		padding_mode: padding === 'constant' ? 'zeros' : padding === 'edge' ? 'border' : 'reflection',
 		align_corners: shift.every((s) => s === 0) ? 1 : 0,
 	});
+};
+
+/** Writes values into zeros. Both are [rows, columns]; of equal positions the last one wins. */
+const place: Row = (c) => {
+	const { plane } = c.attributes<{ readonly plane: Size }>();
+	const zeros = c.add('Expand', [c.scalar(0, c.dtype('x')), c.graph.integers([c.shape('x')[0]!, plane])]);
+	return c.add('ScatterElements', [zeros, c.in('indices'), c.in('x')], { axis: 1 });
 };
 
 const batchNorm: Row = (c) => {
@@ -218,7 +225,8 @@ export const WINDOWS: Rows = {
 	conv,
 	convTranspose,
 	maxPool,
-	'maxPool backward': maxUnpool,
+	'maxPool backward': scatterMaxima,
+	maxUnpool: place,
 	avgPool,
 	adaptiveAvgPool,
 	gridSample,
