@@ -13,7 +13,7 @@ import { hasHalfSample, referenceOfHalf, requireSameHalf, runHalf } from '../../
 import { type Outcome, requireSameOutcome, runSample } from '../../test/proofs/outcomes';
 import { type Form, formsOf, runtimeOf } from './forms';
 
-/** A sample whose result is wrong, or that throws. */
+/** A sample with a wrong result, or one that throws. */
 export interface Failure {
 	readonly operation: string;
 	readonly sample: string;
@@ -74,7 +74,7 @@ export async function sweep(options: SweepOptions = {}): Promise<SweepReport> {
 	const isOver = () => signal?.aborted === true || performance.now() - started > 1000 * seconds;
 
 	const ran: Ran[] = [];
-	/** The operations whose launchers ask for the kind of adapter, by precision. */
+	/** The operations with launchers that ask for the kind of adapter, by precision. */
 	const choosing = new Set<string>();
 	/** The reference results of the samples that run now in all forms, by operation. */
 	const references = new Map<OpEntry, ReturnType<typeof reference>>();

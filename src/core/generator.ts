@@ -76,7 +76,7 @@ export function requireGeneratorState(state: GeneratorState): void {
 /** The generator that random operations use by default. */
 export const defaultGenerator = new Generator();
 
-/** Runs `fn` with `generator` in place of the default generator, whose state does not change. `fn` must be synchronous. */
+/** Runs `fn` with `generator` in place of the default generator. The state of the default generator does not change. `fn` must be synchronous. */
 export function drawFrom<T>(generator: Generator, fn: () => T): T {
 	if (generator === defaultGenerator) return fn();
 	const before = defaultGenerator.getState();

@@ -108,7 +108,7 @@ export function forEachWord(key: RandomKey, count: number, visit: (word: number,
 	}
 }
 
-/** Maps a word to [0, 1) with 24 bits: exact in float32, hence the same on every device. */
+/** Maps a word to [0, 1) with 24 bits: exact in float32, so the same on every device. */
 export function toUniform(word: number): number {
 	return (word >>> 8) * 2 ** -24;
 }

@@ -46,12 +46,12 @@ export class Categorical extends Distribution {
 		return tidy(() => log(clampProbs(this.probs)));
 	}
 
-	/** NaN: positions have no mean. */
+	/** NaN, because positions have no mean. */
 	override get mean(): Tensor {
 		return full(this.batchShape, Number.NaN, { dtype: this.#given.dtype, device: this.#given.device });
 	}
 
-	/** NaN: positions have no variance. */
+	/** NaN, because positions have no variance. */
 	override get variance(): Tensor {
 		return this.mean;
 	}
@@ -87,5 +87,5 @@ export class Categorical extends Distribution {
 	}
 }
 
-/** A number that times 0 is 0. */
+/** Takes the place of -Infinity, because infinity times 0 is NaN. */
 const LOWEST = -3e38;

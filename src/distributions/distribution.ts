@@ -15,7 +15,7 @@ import { keep, tidy } from '../tidy';
 /** A batch of probability distributions. As `torch.distributions.Distribution`. */
 export abstract class Distribution {
 	constructor(
-		/** The shape of the parameters: of one draw. */
+		/** The shape of the parameters, which is that of one draw. */
 		readonly batchShape: Shape,
 	) {}
 
@@ -65,7 +65,7 @@ export function parametersOf(
 	});
 }
 
-/** One parameter of several names, of which exactly one is given. */
+/** The name of the parameter that is given: exactly one of two. */
 export function oneOf(name: string, given: { readonly probs?: Tensor; readonly logits?: Tensor }): 'probs' | 'logits' {
 	if ((given.probs === undefined) === (given.logits === undefined))
 		throw new ArgumentError(`${name}: give either probs or logits`);

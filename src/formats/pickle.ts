@@ -127,7 +127,7 @@ class Unpickler {
 	at = 0;
 	readonly #view: DataView;
 	#stack: Pickled[] = [];
-	/** The stacks below each mark. */
+	/** The stack below each mark. */
 	readonly #below: Pickled[][] = [];
 	readonly #memo = new Map<number, Pickled>();
 
@@ -339,7 +339,7 @@ class Unpickler {
 				return;
 			}
 			case OPCODES.BUILD: {
-				// Attributes of dicts and tensors, such as the versions of modules, have no place in what this reads.
+				// Attributes of dicts and tensors, such as the versions of modules, have no counterpart here.
 				this.#pop();
 				const object = this.#top();
 				if (!(object instanceof Map) && !(object instanceof PickledObject)) fail(`it gives attributes to ${kindOf(object)}`);

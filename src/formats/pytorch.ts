@@ -138,10 +138,10 @@ async function unzipping<T>(use: () => Promise<T>): Promise<T> {
 	}
 }
 
-/** The number at the start of files without an archive. */
+/** The magic number of the stream form. */
 const MAGIC = 0x1950a86a20f9469cfc6cn;
 const STREAM_VERSION = 1001;
-/** The pickles are short beside the data. How many bytes to read first, before the length is known. */
+/** Bytes to read first, before the lengths of the pickles are known. They are short compared to the data. */
 const FIRST_BYTES = 2 ** 20;
 
 async function openStream(file: RandomAccess, host: PyTorchHost): Promise<Opened> {
@@ -240,7 +240,7 @@ function upload(
 	const storage = backend.upload(elements.data, elements.dtype, [length]);
 	for (const tensor of stored) {
 		const { shape, isParameter } = tensor;
-		// Whatever an empty tensor's strides are, they lead nowhere.
+		// The strides of an empty tensor reach no element.
 		const isEmpty = numel(shape) === 0;
 		const result = new Tensor(storage, shape, isEmpty ? contiguousStrides(shape) : tensor.strides, isEmpty ? 0 : tensor.offset);
 		const requiresGrad = tensor.requiresGrad && isFloating(result.dtype);

@@ -15,7 +15,7 @@ export class StoredMemory {
 
 	constructor(
 		readonly key: string,
-		/** Undefined until a tensor of an untyped storage decides it. */
+		/** Undefined for an untyped storage until one of its tensors has a dtype. */
 		public dtype: FileDType | undefined,
 		/** In elements, or in bytes without a dtype. */
 		readonly length: number,
@@ -133,7 +133,7 @@ const FUNCTIONS: Readonly<Record<string, (...args: Pickled[]) => Pickled>> = {
 	},
 };
 
-/** Beyond any device. Without it a stride of 0 could make a small file a huge tensor. */
+/** The most elements of a tensor. Without this limit, a stride of 0 could turn a small file into a huge tensor. */
 const MOST_ELEMENTS = 2 ** 31;
 
 const PLAIN_TYPES = new Set(['torch.Tensor', 'torch.nn.parameter.Parameter']);
@@ -162,7 +162,7 @@ export class PyTorchHost implements PickleHost {
 		if (memory.length !== count) fail(`storage ${quote(key)} has two lengths`);
 		if (dtype !== undefined) memory.elementsAs(dtype);
 		if (!(view instanceof PickledTuple)) return new StoredStorage(memory, 0, count);
-		// A storage that is a part of another, in old files.
+		// In old files a storage can be a part of another.
 		const start = countOf(view.items[1], 'the start of a storage');
 		const part = countOf(view.items[2], 'the length of a storage');
 		if (start + part > count) fail(`a part of storage ${quote(key)} lies outside it`);

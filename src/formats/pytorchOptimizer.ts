@@ -30,7 +30,7 @@ export async function loadPyTorchOptimizer<O extends CommonOptions>(optimizer: O
 		if (isObject(group) && Array.isArray(group.params)) return group as Record<string, unknown> & { params: unknown[] };
 		throw new ArgumentError('loadPyTorchOptimizer: each of param_groups must be a dict with params');
 	});
-	/** Our numbers of PyTorch's. */
+	/** Maps PyTorch's indices of parameters to ours. */
 	const numbers = new Map(groups.flatMap(({ params }) => params).map((id, i) => [String(id), i]));
 	const states = Object.entries(state.state).map(
 		async ([id, own]) => [numbers.get(id) ?? id, isObject(own) ? await ownState(own) : own] as const,
@@ -50,7 +50,7 @@ function requireOptimizer(operation: string, optimizer: unknown): void {
 	requireInstance(operation, 'the optimizer', optimizer, Optimizer, 'an optimizer, such as optim.Adam');
 }
 
-/** A parameter's state with our names, its counts as numbers, and without what is None. */
+/** A parameter's state with our names, its counts as numbers, and without the entries that are None. */
 async function ownState(saved: Readonly<Record<string, unknown>>): Promise<ParamState> {
 	const entries = Object.entries(saved).filter(([, value]) => value !== null);
 	const values = entries.map(async ([name, value]) => {

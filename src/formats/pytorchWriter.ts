@@ -30,7 +30,7 @@ const MOST_BYTES = 2 ** 32 - 1;
 /**
  * Writes a file that `torch.load(path)` reads, also with `weights_only=True`: a module's state, tensors, parameters, numbers, texts, null, and
  * lists, objects, Maps and Sets of them. Tensors that share memory share it in the file, and keep their strides. `target` is a path (in Node), a
- * WritableStream, or a FileSystemFileHandle. Until all is written the target keeps its old contents. Reads one storage at a time: do not train
+ * WritableStream, or a FileSystemFileHandle. The target keeps its old contents until everything is written. Reads one storage at a time: do not train
  * meanwhile.
  */
 export async function savePyTorch(value: unknown, target: Target, options: SavePyTorchOptions = {}): Promise<void> {
@@ -96,7 +96,7 @@ class Storages implements PickleWriterHost {
 		});
 	}
 
-	/** Hooks, which are none. */
+	/** No hooks. */
 	#orderedDict(writer: PickleWriter): void {
 		writer.call('collections', 'OrderedDict', () => {});
 	}

@@ -1,5 +1,5 @@
 /**
- * Keeps downloads in blocks, each with its SHA-256. A download that was cut off goes on where it stopped; a damaged block is fetched again.
+ * Keeps downloads in blocks, each with its SHA-256. An interrupted download resumes where it stopped; a damaged block is fetched again.
  *
  *   <folder>/<hash of the URL>/record.json   the URL, size and version of the file, and the digests of its blocks
  *   <folder>/<hash of the URL>/0, 1, ...     the blocks
@@ -16,11 +16,11 @@ interface CacheRecord {
 	readonly url: string;
 	readonly size: number;
 	readonly version: string;
-	/** null: not yet loaded. */
+	/** Null until it is loaded. */
 	readonly digests: (string | null)[];
 }
 
-/** Opens a URL through the cache in `folder` of `store`. null: the server does not tell the size. */
+/** Opens a URL through the cache in `folder` of `store`. Returns null if the server does not tell the size. */
 export async function openCached(
 	operation: string,
 	url: string,
@@ -35,7 +35,7 @@ export async function openCached(
 		remote = await openUrl(operation, url, signal);
 		if (remote === null) return null;
 	} catch (error) {
-		// Without a connection a complete copy will do.
+		// Without a connection, a complete copy serves.
 		if (signal?.aborted || !(error instanceof WgradError) || known === null || known.digests.includes(null)) throw error;
 		return new CachedFile(operation, known, place, store, null);
 	}
@@ -67,7 +67,7 @@ async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 class CachedFile implements RandomAccess {
 	readonly name: string;
 	readonly size: number;
-	/** The latest block, because small tensors lie side by side in one. */
+	/** The block read last, because neighbouring small tensors share one. */
 	#block: Uint8Array<ArrayBuffer> = new Uint8Array();
 	#index = -1;
 

@@ -1,4 +1,4 @@
-/** Converts the elements of a tensor in a file to the typed array of a dtype that wgrad has. The machine is little-endian, as files are. */
+/** Converts the elements of a tensor in a file to the typed array of a dtype that wgrad has. Files and the machines that run WebGPU are little-endian. */
 import type { DType, TypedArray } from '../core/dtype';
 import { FormatError } from '../core/errors';
 import { float16ToFloat32 } from '../core/float16';
@@ -31,7 +31,7 @@ export interface ElementOptions {
 
 export interface Elements {
 	readonly dtype: DType;
-	/** The elements in the typed array of `dtype` (core/dtype). Shares memory with the bytes if they are aligned and need no conversion. */
+	/** The elements in the typed array of `dtype` (core/dtype). It shares memory with the bytes if they are aligned and need no conversion. */
 	readonly data: TypedArray;
 }
 

@@ -1,18 +1,18 @@
-/** A file on a server: one request while it is read from front to back, others where it is read elsewhere or the connection breaks. */
+/** A file on a server: one request while reads go from front to back, and another for each jump and each broken connection. */
 import { FormatError, WgradError } from '../core/errors';
 import { type RandomAccess, requireWithin } from './randomAccess';
 
-/** The most bytes that are read and dropped rather than asked for anew. */
+/** A jump of at most this many bytes reads and drops them; a longer one sends a new request. */
 const SKIPPED = 2 ** 20;
 const MOST_RETRIES = 5;
 const FIRST_WAIT_MS = 250;
 
 export interface RemoteFile extends RandomAccess {
-	/** Changes if the file does; '' if the server does not tell. */
+	/** Changes when the file changes; '' if the server does not tell. */
 	readonly version: string;
 }
 
-/** Opens a URL. null: the server does not tell the size, or compresses the file. */
+/** Opens a URL. Returns null if the server does not tell the size, or compresses the file. */
 export async function openUrl(operation: string, url: string, signal: AbortSignal | undefined): Promise<RemoteFile | null> {
 	const response = await requested(operation, url, signal, 0);
 	const size = Number(response.headers.get('content-length') ?? Number.NaN);
@@ -38,7 +38,7 @@ async function requested(operation: string, url: string, signal: AbortSignal | u
 	throw response.status >= 500 || response.status === 429 ? new NetworkError(text) : new WgradError(text);
 }
 
-/** A failure that may pass. */
+/** A failure that may not happen again. */
 class NetworkError extends WgradError {}
 
 class HttpFile implements RemoteFile {

@@ -32,7 +32,7 @@ export interface LoadFileOptions extends OpenOptions {
 /**
  * Returns the tensors of safetensors files by name. `source` is a path (in Node), a URL, a File or Blob, or bytes; several of them are shards
  * of one model; the path or URL of a `model.safetensors.index.json` stands for the shards beside it. Reads one tensor at a time, so that
- * beside the tensors little memory is needed. Pass the result to `module.loadStateDict()`. Throws a FormatError if a file is invalid.
+ * it needs little memory besides that of the tensors. Pass the result to `module.loadStateDict()`. Throws a FormatError if a file is invalid.
  */
 export async function load(source: Source | readonly Source[], options: LoadFileOptions = {}): Promise<StateDict> {
 	checkOptions('io.load', options, ['device', 'dtype', 'onProgress', 'signal', 'cache']);
@@ -58,14 +58,14 @@ export async function load(source: Source | readonly Source[], options: LoadFile
 	}
 }
 
-/** The tensors of files whose headers are read. */
+/** The tensors of files, after their headers were read. */
 export interface TensorFiles {
 	readonly entries: readonly Entry[];
 	/** Reads the tensors one at a time and gives each to `take`, which owns it. Reads only those that `wants` names. */
 	read(take: (found: { name: string; tensor: Tensor }) => void, wants?: (name: string) => boolean): Promise<void>;
 }
 
-/** Opens safetensors files that make up one state, reads their headers, and runs `use`. `expected` are names that must be there. */
+/** Opens safetensors files that make up one state, reads their headers, and runs `use`. `expected` lists names that must be present. */
 export function withTensors<T>(
 	operation: string,
 	sources: readonly Source[],
@@ -111,7 +111,7 @@ async function readHeader(file: RandomAccess): Promise<Shard> {
 	return { file, dataStart, ...parseLayout(await file.read(LENGTH_BYTES, length), file.size - dataStart) };
 }
 
-/** Throws unless every tensor is in one shard and, where an index tells, every one is there. */
+/** Throws if two shards hold the same tensor, or if no shard holds a tensor of the index. */
 function checkShards(operation: string, shards: readonly Shard[], expected: readonly string[]): void {
 	const seen = new Map<string, string>();
 	for (const { file, entries } of shards) {
@@ -174,7 +174,7 @@ async function shardsOf(
 	return { sources, expected: [...map.keys()] };
 }
 
-/** The name of a source, of a URL without its query. */
+/** The name of a source; a URL without its query. */
 function nameOf(source: Source): string {
 	if (source instanceof URL) return source.pathname;
 	if (typeof source === 'string') return isRemote(source) ? source.replace(/[?#].*$/, '') : source;

@@ -1,4 +1,4 @@
-/** Opens files, URLs, Blobs and bytes, and reads them with progress and an end on request. */
+/** Opens files, URLs, Blobs and bytes, and reads them with progress, until a signal ends it. */
 import { loadBytes, type Source, sourceName } from '../data/sources';
 import { openCached } from './cache';
 import { openUrl } from './http';
@@ -6,7 +6,7 @@ import type { OpenOptions, Progress } from './options';
 import { thePlatform } from './platform';
 import { inBlob, inMemory, type RandomAccess } from './randomAccess';
 
-/** The path of a source that is one, or null. */
+/** The path, if the source is one; else null. */
 function pathOf(source: Source): string | URL | null {
 	if (typeof source === 'string') return thePlatform().isPath(source) ? source : null;
 	return source instanceof URL && source.protocol === 'file:' ? source : null;
@@ -40,10 +40,10 @@ export async function openSource(
 	return inMemory(sourceName(source), await loadBytes(source, operation));
 }
 
-/** How many bytes to read before progress is told and an end is looked for. */
+/** Bytes between two calls of `onProgress` and two looks at the signal. */
 const PART_BYTES = 2 ** 23;
 
-/** Counts what is read of files, and shows it. */
+/** Counts the bytes read from files, and shows progress. */
 export class ProgressReader {
 	#loaded = 0;
 
@@ -73,7 +73,7 @@ export class ProgressReader {
 	}
 }
 
-/** Runs `use` with what tells progress: the caller's function, or a display of Node if a source is fetched. */
+/** Runs `use` with a function that reports progress: the caller's, or Node's display if a source is fetched. */
 export async function withProgress<T>(
 	sources: readonly Source[],
 	{ onProgress }: OpenOptions,

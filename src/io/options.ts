@@ -2,20 +2,20 @@
 import { requireFunction, requireInstance, wrongArgument } from '../core/checks';
 import type { Global } from '../core/globals';
 
-/** How far a call has come, in bytes of files. */
+/** The progress of a call, in bytes of files. */
 export interface Progress {
 	readonly loaded: number;
 	readonly total: number;
 }
 
 export interface OpenOptions {
-	/** Called after each part, with bytes of all files together. Without it, Node shows downloads in a terminal. */
+	/** Called after each part, with the bytes of all files together. Without it, Node shows downloads in a terminal. */
 	readonly onProgress?: (progress: Progress) => void;
 	/** Ends the call: it rejects with the signal's reason. */
 	readonly signal?: Global<'AbortSignal'>;
 	/**
 	 * Whether to keep downloads, or in which folder: on disk in Node, by default in `~/.cache/wgrad`; in the origin's private file system in
-	 * browsers. Default false. A download that was cut off goes on where it stopped; damaged parts are fetched again.
+	 * browsers. Default false. An interrupted download resumes where it stopped; damaged parts are fetched again.
 	 */
 	readonly cache?: boolean | string;
 }

@@ -24,9 +24,9 @@ export interface Platform {
 	openPath(operation: string, path: string | URL): Promise<RandomAccess>;
 	/** Writes files by path, all of them or none. Removes paths `before` and `after` the files get their names. */
 	writeFiles(operation: string, files: readonly NewFile[], removed?: Removed): Promise<void>;
-	/** The store of downloads, and the folder in it unless the user names one. */
+	/** The store of downloads, and its default folder. */
 	cache(): { readonly store: CheckpointStore; readonly folder: string };
-	/** Shows the progress of a download to the user. null: nobody would see it. */
+	/** Shows the progress of a download to the user. Null if nobody would see it. */
 	showProgress(name: string): Promise<Display | null>;
 	/** Whether a string is a path. Otherwise it is a URL. */
 	isPath(source: string): boolean;

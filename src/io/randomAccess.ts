@@ -1,4 +1,4 @@
-/** Files that are read in any order, so that no more than a part need be in memory. */
+/** Files that are read in any order, so that only parts of them are in memory. */
 import { FormatError } from '../core/errors';
 import { sourceName } from '../data/sources';
 
@@ -7,12 +7,12 @@ export interface RandomAccess {
 	readonly name: string;
 	/** In bytes. */
 	readonly size: number;
-	/** Reads `length` bytes from `begin` on. Throws a FormatError if the file ends before. May return memory of the source. */
+	/** Reads `length` bytes from `begin` on. Throws a FormatError if the file is shorter. May return memory of the source. */
 	read(begin: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
 	close(): Promise<void>;
 }
 
-/** Throws a FormatError unless a file of `size` bytes holds these. */
+/** Throws a FormatError unless a file of `size` bytes holds `length` bytes from `begin` on. */
 export function requireWithin(name: string, size: number, begin: number, length: number): void {
 	if (Number.isSafeInteger(begin) && begin >= 0 && length >= 0 && begin + length <= size) return;
 	throw new FormatError(

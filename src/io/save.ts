@@ -25,12 +25,12 @@ export interface SaveFileOptions extends Pick<OpenOptions, 'onProgress' | 'signa
 	readonly maxShardSize?: number | string;
 }
 
-/** Where to write: a path in Node, or a stream, or a file of the browser. */
+/** Where to write: a path (in Node), a stream, or a file of the browser. */
 export type Target = string | Global<'URL'> | Global<'WritableStream'> | Global<'FileSystemFileHandle'>;
 
 /**
  * Writes a module's state, or a state such as `module.stateDict()`, to a safetensors file, which PyTorch and Hugging Face read. `target` is a
- * path (in Node), a WritableStream, or a FileSystemFileHandle. Until all is written the target keeps its old contents. Reads one tensor at
+ * path (in Node), a WritableStream, or a FileSystemFileHandle. The target keeps its old contents until everything is written. Reads one tensor at
  * a time: do not train the module meanwhile.
  */
 export async function save(state: Module | Readonly<StateDict>, target: Target, options: SaveFileOptions = {}): Promise<void> {
@@ -83,7 +83,7 @@ function bytesIn(operation: string, argument: string, size: unknown): number {
 	throw wrongArgument(operation, argument, "a number of bytes, or a text such as '500MB'", size);
 }
 
-/** The state in parts of at most `most` bytes, in its order. A larger tensor has a part of its own. */
+/** The state in parts of at most `most` bytes, in its order. A larger tensor gets its own part. */
 function shardsOf(state: Readonly<StateDict>, most: number): StateDict[] {
 	const groups: StateDict[] = [];
 	let left = -1;
@@ -142,7 +142,7 @@ class Writing {
 	}
 }
 
-/** Writes a whole file or shards with their index, and removes what an earlier save left at their place. */
+/** Writes one file, or shards with their index, and removes the files of an earlier save at this path. */
 async function saveShards(writing: Writing, target: string | URL): Promise<void> {
 	const { groups } = writing;
 	const base = (target instanceof URL ? decodeURIComponent(target.pathname) : target)

@@ -68,7 +68,7 @@ class Layer extends HubModule {
 interface EmbeddingSizes {
 	readonly vocabulary: number;
 	readonly positions: number;
-	/** Kinds of text parts; 0 for none. */
+	/** The number of token types; 0 without them. */
 	readonly types: number;
 }
 

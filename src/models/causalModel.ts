@@ -14,13 +14,13 @@ export interface DecoderCall {
 	readonly caches: readonly KVCache[] | null;
 	/** Tokens in the caches before this call. */
 	readonly earlier: number;
-	/** bool [1 or N, 1, L, S], true where a query attends; null if `isCausal` says it all, or if there is a single query. */
+	/** bool [1 or N, 1, L, S], true where a query attends; null if `isCausal` suffices or there is a single query. */
 	readonly mask: Tensor | null;
 	readonly isCausal: boolean;
 }
 
 export interface CausalCall {
-	/** From `makeCaches`: the tokens continue the cached ones, and are added to them. Default none. */
+	/** Caches from `makeCaches`. The tokens continue the cached ones and are added to them. Default none. */
 	readonly caches?: readonly KVCache[] | null;
 	/** How many tokens at the start of each row are padding, over all cached and new tokens. Default: none. */
 	readonly padding?: readonly number[] | null;
@@ -49,7 +49,7 @@ export abstract class CausalModel extends PretrainedModel {
 		return tidy(() => this.logits(this.hiddenStates(tokens, options)));
 	}
 
-	/** The logits of the token after the last one, [N, vocabulary], in inference: without dropout and tape. */
+	/** The logits of the token after the last one, [N, vocabulary], in inference mode: without dropout and tape. */
 	next(tokens: Tensor, options: CausalCall = {}): Tensor {
 		return inferring(this, () => tidy(() => this.logits(this.hiddenStates(tokens, options).select(1, -1))));
 	}

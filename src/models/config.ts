@@ -10,7 +10,7 @@ export type PretrainedConfig = Readonly<Record<string, unknown>>;
 export class ConfigReader {
 	constructor(
 		readonly config: PretrainedConfig,
-		/** The field of which this is the value, for messages. */
+		/** The path of this value in the file, for messages. */
 		readonly path = 'config.json',
 	) {}
 

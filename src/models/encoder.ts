@@ -16,7 +16,7 @@ export interface EncoderLayerOptions {
 	readonly eps: number;
 	readonly dropout: number;
 	readonly attentionDropout: number;
-	/** Biases of the projections to queries, keys and values. */
+	/** Whether the projections to queries, keys and values have biases. */
 	readonly qkvBias: boolean;
 }
 

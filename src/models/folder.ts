@@ -7,7 +7,7 @@ import { openSource } from '../io/open';
 
 /**
  * Where a model is. A string is the name of a model on the hub ('openai-community/gpt2') or the address of a folder; in Node, also the path of a
- * folder, which comes first. A page can pass the files that a user chose, or a handle of a folder.
+ * folder, which is tried first. A page can pass the files that a user chose, or a handle of a folder.
  */
 export type ModelSource = string | Global<'URL'> | readonly Global<'File'>[] | Global<'FileSystemDirectoryHandle'>;
 

@@ -8,7 +8,7 @@ function keyOf(property: string): string {
 	return /^[A-Z]/.test(property) ? property : property.replace(/[a-z](?=[A-Z])/g, '$&_').toLowerCase();
 }
 
-/** A module whose properties in camelCase have keys in snake_case in `stateDict`, as in Hugging Face's and torchvision's files. */
+/** A module with properties in camelCase and keys in snake_case in `stateDict`, as in Hugging Face's and torchvision's files. */
 export abstract class HubModule extends Module {
 	override namedChildren(): [string, Module][] {
 		return super.namedChildren().map(([name, child]) => [keyOf(name), child]);
@@ -39,17 +39,17 @@ export abstract class PretrainedModel extends HubModule {
 		super();
 	}
 
-	/** The contents of `generation_config.json`: null without one. */
+	/** The contents of `generation_config.json`, or null without that file. */
 	generation: PretrainedConfig | null = null;
 	/** The name of the file with the weights, as libraries write it. */
 	readonly weightsName: string = 'model.safetensors';
 
-	/** The model's key of a tensor in a file, or null if the model does not need it. */
+	/** The model's key for a tensor of a file, or null if the model does not need the tensor. */
 	keyOf(key: string): string | null {
 		return key;
 	}
 
-	/** The key in a file of a tensor of the model: the reverse of `keyOf`. */
+	/** The file's key for a tensor of the model: the reverse of `keyOf`. */
 	fileKeyOf(key: string): string {
 		return key;
 	}

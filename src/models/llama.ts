@@ -22,7 +22,7 @@ interface LayerOptions {
 	readonly inner: number;
 	readonly activation: ActivationName;
 	readonly eps: number;
-	/** Biases of the projections to queries, keys and values, and of the one back. */
+	/** Whether the projections to queries, keys, values and the output have biases. */
 	readonly biases: readonly [inward: boolean, outward: boolean];
 	readonly mlpBias: boolean;
 }

@@ -33,7 +33,7 @@ export interface NormalizedOptions {
 	readonly activation?: Layer;
 }
 
-/** A convolution, batch norm, and an activation if there is one. */
+/** A convolution, batch norm, and optionally an activation. */
 export function normalized(inChannels: number, outChannels: number, kernel: number, options: NormalizedOptions = {}): Sequential {
 	const { stride = 1, groups = 1, norm = {}, activation } = options;
 	return new Sequential(

@@ -163,7 +163,7 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 	);
 }
 
-/** The files with the weights, and the names that their index lists. As Hugging Face, a whole file comes before an index. */
+/** The files with the weights, and the names that their index lists. As with Hugging Face, a whole file is tried before an index. */
 async function weightFiles(
 	name: string,
 	open: OpenFile,
@@ -219,7 +219,7 @@ function requireComplete(model: PretrainedModel, files: readonly Source[], found
 	if (problems.length > 0) throw new FormatError(`fromPretrained: ${files.map(sourceName).join(', ')}: ${problems.join('; ')}`);
 }
 
-/** The model's tensors under the keys of files. A tensor with several keys has the first: files hold no tensor twice. */
+/** The model's tensors under the keys of files. A tensor with several keys gets the first, because files hold no tensor twice. */
 export function fileState(model: PretrainedModel): StateDict {
 	const seen = new Set<unknown>();
 	const entries = Object.entries(model.stateDict()).filter(([, { storage }]) => !seen.has(storage) && seen.add(storage));

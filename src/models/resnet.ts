@@ -11,7 +11,7 @@ import { HubModule, PretrainedModel } from './hubModule';
 const convolution = (inChannels: number, outChannels: number, kernel: number, stride = 1) =>
 	new Conv2d(inChannels, outChannels, kernel, { stride, padding: kernel >> 1, bias: false });
 
-/** The shortcut of a block whose input and output differ in size; null if they do not. */
+/** The shortcut of a block with input and output of different sizes; null if the sizes are equal. */
 function shortcut(inChannels: number, outChannels: number, stride: number): Sequential | null {
 	if (stride === 1 && inChannels === outChannels) return null;
 	return new Sequential(convolution(inChannels, outChannels, 1, stride), new BatchNorm2d(outChannels));
@@ -43,7 +43,7 @@ class BasicBlock extends HubModule {
 	}
 }
 
-/** Convolutions of 1 x 1, 3 x 3 and 1 x 1; the one in the middle has a quarter of the channels. */
+/** Convolutions of 1 x 1, 3 x 3 and 1 x 1; the middle one has a quarter of the channels. */
 class Bottleneck extends HubModule {
 	static readonly expansion = 4;
 	readonly conv1: Conv2d;

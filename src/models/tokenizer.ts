@@ -60,7 +60,7 @@ export class Tokenizer {
 		return { tokens: tensor(Int32Array.from(all), { shape }), attentionMask: tensor(isText, { shape }) };
 	}
 
-	/** The token of a special token's name in the config, such as 'eos_token'; undefined if there is none. */
+	/** The token that the config names, for example as 'eos_token'; undefined without it. */
 	tokenId(name: string): number | undefined {
 		const text = this.#special(name);
 		return text === undefined ? undefined : this.#encoder.token_to_id(text);
@@ -72,7 +72,7 @@ export class Tokenizer {
 	}
 
 	/**
-	 * The text of a conversation as the model was trained on it, by its chat template. `addGenerationPrompt` adds what begins an answer; default
+	 * The text of a conversation as the model was trained on it, by its chat template. `addGenerationPrompt` adds the beginning of an answer; default
 	 * true.
 	 */
 	async applyChatTemplate(

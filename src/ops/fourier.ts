@@ -206,7 +206,7 @@ function multiplied(x: Tensor, name: string, shape: Shape, angle: (k: number) =>
 	return addcmul(mul(x, real), flip(x, -1), imaginary);
 }
 
-/** All n elements of a spectrum whose first half is given: element n - k is the conjugate of element k. */
+/** All n elements of a spectrum, from its first half: element n - k is the conjugate of element k. */
 function mirrored(rows: Tensor, n: number): Tensor {
 	const count = n - rows.shape[1]!;
 	const conjugate = tensor([1, -1], { dtype: rows.dtype, device: rows.device });

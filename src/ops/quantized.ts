@@ -21,13 +21,13 @@ import { contiguous, detach, narrow, pad, reshape, unsqueeze } from './layout';
 import { sumTo } from './operands';
 import { amax, amin, sum } from './reduce';
 
-/** A matrix [rows, columns] whose elements are (code - zeroPoint) * scale, with one scale and zero point for each group of columns. */
+/** A matrix [rows, columns] with the elements (code - zeroPoint) * scale, with one scale and zero point for each group of columns. */
 export interface QuantizedWeight {
 	/** int32 [rows, words]: see `quantizeWeight`. */
 	readonly packed: Tensor;
 	/** Floating [rows, groups]. */
 	readonly scale: Tensor;
-	/** uint8 [rows, groups]; null for a symmetric matrix, whose zero points are all 2^(bits - 1). */
+	/** uint8 [rows, groups]; null for a symmetric matrix, where all zero points are 2^(bits - 1). */
 	readonly zeroPoint: Tensor | null;
 	readonly bits: 8 | 4;
 	/** The number of neighbouring columns in a row that share a scale. The last group of a row may be smaller. */

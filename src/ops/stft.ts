@@ -63,7 +63,7 @@ export function stft(x: Tensor, nFft: number, options: StftOptions = {}): Tensor
 }
 
 /**
- * The signals whose `stft` is x, [frequencies, frames, 2] or [B, frequencies, frames, 2], by least squares: [L] or [B, L]. The options must
+ * The inverse of `stft` by least squares: from x [frequencies, frames, 2] or [B, frequencies, frames, 2] to [L] or [B, L]. The options must
  * be those of `stft`, and windows must overlap everywhere. As `torch.istft`.
  */
 export function istft(x: Tensor, nFft: number, options: IstftOptions = {}): Tensor {

@@ -78,7 +78,7 @@ export class AveragedModel<M extends Module = Module> extends Module {
 		this.registerBuffer('n_averaged', full([], 0, { dtype: 'int32', ...(device && { device }) }));
 	}
 
-	/** The model whose weights are averaged. */
+	/** The model that provides the weights. */
 	get model(): M {
 		return this.#model;
 	}

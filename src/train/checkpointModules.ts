@@ -9,7 +9,7 @@ import { tidy } from '../tidy';
 import { type Forward, replaceForwards } from './chosenModules';
 
 /**
- * Makes the forward of each module whose path matches compute again in the backward pass instead of keeping its activations. Returns a
+ * Makes the forward of each module with a matching path compute again in the backward pass instead of keeping its activations. Returns a
  * function that ends it.
  */
 export function checkpointModules(model: Module, patterns: readonly string[]): () => void {

@@ -7,7 +7,7 @@ import type { Module } from '../nn';
 export type Forward = (...inputs: unknown[]) => unknown;
 
 /**
- * Gives each module whose path matches a pattern the forward that `replace` makes of its own. In a pattern, * stands for one part of a path:
+ * Gives each module with a path that matches a pattern the forward that `replace` makes of its own. In a pattern, * stands for one part of a path:
  * 'blocks.*'. `option` names the patterns in errors. Returns a function that ends it.
  */
 export function replaceForwards(

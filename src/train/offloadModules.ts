@@ -11,7 +11,7 @@ export class Offload {
 		private readonly patterns: readonly string[],
 	) {}
 
-	/** Begins with the modules whose paths match. Returns a function that ends it. */
+	/** Begins with the modules that the patterns match. Returns a function that ends it. */
 	start(): () => void {
 		return replaceForwards('offload', this.model, this.patterns, (module, forward) => (...inputs) => {
 			const compute = () => forward.apply(module, inputs);

@@ -71,7 +71,7 @@ export interface FitOptions<M extends Module = Module> {
 	/** The largest absolute value of a gradient's element. */
 	readonly clipGradValue?: number;
 	/**
-	 * 'float16' computes the model and the loss within `autocast`, and scales the loss by a `GradScaler`, whose state checkpoints hold. The
+	 * 'float16' computes the model and the loss within `autocast`, and scales the loss by a `GradScaler`. Checkpoints hold its state. The
 	 * model keeps its float32 parameters. Default 'float32'.
 	 */
 	readonly precision?: 'float32' | 'float16';
@@ -86,8 +86,8 @@ export interface FitOptions<M extends Module = Module> {
 	 */
 	readonly checkpoint?: readonly string[];
 	/**
-	 * Paths of modules whose activations wait for the backward pass in the host's memory: GPU memory for time. Patterns are those of
-	 * `checkpoint`, and a module may be in both. The bits of the run stay the same. See `saveOnCpu`.
+	 * Paths of modules. Their activations wait for the backward pass in the host's memory, which saves GPU memory and costs time. Patterns are
+	 * those of `checkpoint`, and a module may be in both. The bits of the run stay the same. See `saveOnCpu`.
 	 */
 	readonly offload?: readonly string[];
 	/** A weight average to update after each step. */

@@ -25,7 +25,7 @@ export interface ConvKernels {
 	/**
 	 * The transpose of `conv` in x: gradX[n, c, j] = bias[c] + the sum of gradY[n, o, i] weight[o, c, k] over all o, i, k
 	 * with stride i - padding + dilation k = j. With a bias (one value per channel of gradX) it is the forward pass of
-	 * transposed convolution, whose weight PyTorch stores in this same order [C_in, C_out / groups, ...kernel].
+	 * transposed convolution: PyTorch stores its weight in this same order [C_in, C_out / groups, ...kernel].
 	 */
 	convInputGrad(
 		inputs: { gradY: View; weight: View; bias?: View | undefined },

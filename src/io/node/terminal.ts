@@ -3,7 +3,7 @@ import type { Display } from '../platform';
 
 export async function showInTerminal(name: string): Promise<Display | null> {
 	if (!process.stderr.isTTY) return null;
-	// Only those who download in a terminal load it.
+	// Loaded only when a program downloads in a terminal.
 	const { SingleBar } = await import('cli-progress');
 	const bar = new SingleBar({
 		format: `${name.split('/').at(-1)} {bar} {percentage}%  {eta_formatted} left`,
