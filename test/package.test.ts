@@ -124,7 +124,7 @@ test('init() without an adapter warns users in one sentence and developers in an
 const TYPED = `
 import { init, nn, optim, type Tensor, tensor } from 'wgrad';
 import { type CsvTable, DataLoader, filesFromDrop, parseCsv, readCsv, TensorDataset } from 'wgrad/data';
-import { loadPyTorch } from 'wgrad/formats';
+import { loadOnnx, loadPyTorch, type OnnxModule } from 'wgrad/formats';
 import { fromPretrained, GPT2LMHeadModel, type Pretrained } from 'wgrad/models';
 import { Accuracy } from 'wgrad/metrics';
 import { fit, type History, saveCheckpoint } from 'wgrad/train';
@@ -139,6 +139,9 @@ export async function main(): Promise<Tensor> {
 	const history: History = await fit(model, loader, { loss: (y, t) => y.sub(t).sum(), optimizer, metrics: { accuracy: new Accuracy() } });
 	const { epoch, state } = await loadPyTorch<{ epoch: number; state: nn.StateDict }>('model.pt');
 	model.loadStateDict(epoch > 3 ? state : await loadPyTorch('model.pt'));
+	const onnx: OnnxModule = await loadOnnx('model.onnx', { device: 'cpu' });
+	const { y }: Record<string, Tensor> = onnx.forward({ x });
+	console.log(y?.shape, onnx.forward(x).shape, (await onnx.run(x)).shape, onnx.inputs[0]?.shape);
 	const pretrained: Pretrained<GPT2LMHeadModel> = await fromPretrained('gpt2', { device: 'cpu' });
 	for await (const token of pretrained.model.generate([1], { topK: 3 })) console.log(token.toFixed(), GPT2LMHeadModel);
 	// @ts-expect-error shapes are lists

@@ -10,6 +10,7 @@ export {
 } from './keras';
 export { type CustomLayer, KerasModel, type MakeCustomLayer } from './keras/model';
 export type { KerasOptimizer } from './keras/optimizers';
+export { type LoadOnnxOptions, loadOnnx, type NamedTensors, type OnnxModule, type OnnxValue } from './onnx';
 export { type OnnxModel, type OnnxOptions, type SaveOnnxOptions, saveOnnx, toOnnx } from './onnx/export';
 export { type LoadPyTorchOptions, loadPyTorch } from './pytorch';
 export { loadPyTorchOptimizer, pyTorchOptimizerState } from './pytorchOptimizer';
