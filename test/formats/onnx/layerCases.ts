@@ -309,7 +309,7 @@ const MICROSOFT: OnnxCase[] = [
 ];
 
 const OTHERS: OnnxCase[] = [
-	...['bilinear', 'nearest'].flatMap((mode) =>
+	...['bilinear', 'nearest', 'bicubic'].flatMap((mode) =>
 		['zeros', 'border', 'reflection'].map(
 			(padding_mode): OnnxCase => ({
 				op: 'GridSample',

@@ -25,10 +25,9 @@ function sampleGrid(call: Call): Tensor {
 	const { attributes } = call;
 	const x = input(call, 0);
 	const mode = attributes.choice('mode', ['bilinear', 'linear', 'nearest', 'cubic', 'bicubic']);
-	if (x.ndim !== 4 || mode === 'cubic' || mode === 'bicubic')
-		return unsupported(call, x.ndim === 4 ? `mode ${mode}` : `an input of ${x.ndim} dims`);
+	if (x.ndim !== 4) unsupported(call, `an input of ${x.ndim} dims`);
 	return gridSample(x, input(call, 1), {
-		mode: mode === 'nearest' ? 'nearest' : 'bilinear',
+		mode: mode === 'nearest' ? mode : mode === 'cubic' || mode === 'bicubic' ? 'bicubic' : 'bilinear',
 		paddingMode: attributes.choice('padding_mode', ['zeros', 'border', 'reflection']),
 		alignCorners: attributes.flag('align_corners'),
 	});
