@@ -7,6 +7,8 @@ import * as assert from 'uvu/assert';
 import { cat, FormatError, init, nn, noGrad, optim, rand, randint, randn, type Tensor } from 'wgrad';
 import { type KerasModel, type LoadKerasOptions, loadKeras, saveKeras } from 'wgrad/formats';
 import { refuses } from '../data/refuses';
+import { runFor } from '../soak/campaign';
+import { damagedKeras } from '../soak/keras';
 import { models, optimizers, requireNear, requireOutputs, tensorOf, unpacked } from './kerasFixture';
 
 const folder = mkdtempSync(join(tmpdir(), 'wgrad-keras-'));
@@ -267,5 +269,10 @@ for (const [name, [make, inputShape]] of Object.entries(SEQUENTIALS)) {
 		}
 	});
 }
+
+test('damaged files throw or give models, in little memory and time', async () => {
+	const { taken, refused } = await runFor(1500, 'Keras', damagedKeras);
+	assert.ok(taken! > 0 && refused! > 0, JSON.stringify({ taken, refused }));
+});
 
 test.run();

@@ -7,6 +7,7 @@ import { makeWrongCalls } from '../random/wrong';
 import { below, type Campaign, type Random } from './campaign';
 import { damagedCheckpoints, forgedCheckpoints } from './checkpoints';
 import { images } from './images';
+import { damagedKeras } from './keras';
 import { killedRuns } from './killedRuns';
 import { longLoop } from './loops';
 import { lostDevices } from './lost';
@@ -55,6 +56,7 @@ export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	'killed runs': onHost(killedRuns),
 	'changed safetensors': onHost(changedSafetensors),
 	'damaged PyTorch files': onHost(damagedPyTorch),
+	'damaged Keras files': onHost(damagedKeras),
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),
 	'lost devices': { campaign: lostDevices, onDevice: true },

@@ -52,6 +52,7 @@ export async function readHdf5<T>(bytes: Uint8Array, use: (file: H5Reader) => T)
 	const { FS } = h5.Module;
 	FS.writeFile(path, bytes);
 	let file: File | null = null;
+	const speak = silenced(h5);
 	try {
 		file = guarded(() => new h5.File(path, 'r'));
 		if (file.file_id < 0n) fail('it is damaged: the library cannot open it');
@@ -60,8 +61,22 @@ export async function readHdf5<T>(bytes: Uint8Array, use: (file: H5Reader) => T)
 		try {
 			file?.close();
 		} catch {}
+		speak();
 		FS.unlink(path);
 	}
+}
+
+/** Keeps the library from printing its errors, which are thrown too. Returns what lets it print again. */
+function silenced({ Module }: Library): () => void {
+	// Its declarations leave out the streams of Emscripten's file system.
+	const { getStream } = Module.FS as unknown as { getStream?: (fd: number) => { tty?: { ops: { put_char: unknown } } } | null };
+	const ops = getStream?.(2)?.tty?.ops;
+	if (ops === undefined) return () => {};
+	const own = ops.put_char;
+	ops.put_char = () => {};
+	return () => {
+		ops.put_char = own;
+	};
 }
 
 /** Turns what the library throws into FormatErrors. */
