@@ -121,7 +121,7 @@ export const choleskyFactor = defineKernel({
 	}),
 });
 
-export type TriangularVariant = { upper: boolean; unit: boolean };
+type TriangularVariant = { upper: boolean; unit: boolean };
 
 export const triangularSolve = defineKernel({
 	name: 'linalg.triangularSolve',

@@ -145,5 +145,5 @@ fn minimumOf(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 }
 `;
 
-/** Each after those that it calls. */
+/** Each function stands after those that it calls. */
 export const SPECIAL_FUNCTIONS = [ERF, ERFC, POWER, FMOD, REMAINDER, ROUNDED_DIVISION, HYPOT, MAXIMUM];

@@ -15,7 +15,7 @@
  *
  * The first pass finds the largest element m and the sum of exp(x - m) at once: it rescales the sum whenever m grows, with one
  * exponential for each element. The second pass writes. A line is read twice and written once. Bit patterns identify special
- * lines: NaN for a line with NaN or +inf, or of -inf alone.
+ * lines: the result is NaN for a line that holds NaN or +inf, and for a line that holds only -inf.
  */
 import { wgsl } from 'wgsl-preprocessor';
 import { mathFunctions } from './math.wgsl';

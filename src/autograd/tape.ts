@@ -17,7 +17,7 @@ import { isGradEnabled } from './modes';
 
 let sequence = 0;
 
-/** The gradient of each input; null if the input has or needs none. */
+/** The gradient of each input; null if the input has no gradient or needs none. */
 export type InputGradients = readonly (Tensor | null)[];
 
 /** How a node computes gradients in a backward walk, as static data. The node itself holds saved tensors and attributes. */

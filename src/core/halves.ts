@@ -5,7 +5,7 @@
 import type { DType, TypedArray } from './dtype';
 import { float16Below, float16Bits, float16ToFloat32, float16Value, float32ToFloat16, roundToFloat16 } from './float16';
 
-export type HalfDType = 'float16' | 'bfloat16';
+type HalfDType = 'float16' | 'bfloat16';
 
 export function isHalf(dtype: DType): dtype is HalfDType {
 	return dtype === 'float16' || dtype === 'bfloat16';

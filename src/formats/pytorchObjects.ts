@@ -34,7 +34,7 @@ export class StoredMemory {
 }
 
 /** A part of a memory: `length` elements from `start` on. */
-export class StoredStorage extends PickledObject {
+class StoredStorage extends PickledObject {
 	constructor(
 		readonly memory: StoredMemory,
 		readonly start: number,

@@ -59,7 +59,7 @@ export async function load(source: Source | readonly Source[], options: LoadFile
 }
 
 /** The tensors of files, after their headers were read. */
-export interface TensorFiles {
+interface TensorFiles {
 	readonly entries: readonly Entry[];
 	/** Reads the tensors one at a time and gives each to `take`, which owns it. Reads only those that `wants` names. */
 	read(take: (found: { name: string; tensor: Tensor }) => void, wants?: (name: string) => boolean): Promise<void>;

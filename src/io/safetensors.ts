@@ -25,7 +25,7 @@ export interface SafetensorsRecord {
 	readonly data: TypedArray;
 }
 
-export interface SafetensorsFile {
+interface SafetensorsFile {
 	/** In the order of their data. */
 	readonly tensors: SafetensorsRecord[];
 	/** Free text, for example `format: 'pt'`. */

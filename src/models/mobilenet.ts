@@ -26,7 +26,7 @@ export function roundChannels(channels: number): number {
 	return rounded < 0.9 * channels ? rounded + 8 : rounded;
 }
 
-export interface NormalizedOptions {
+interface NormalizedOptions {
 	readonly stride?: number;
 	readonly groups?: number;
 	readonly norm?: BatchNormOptions;

@@ -2,7 +2,7 @@
 import { type EpochRecord, type History, validationName } from '../history';
 import { formatNumber } from './html';
 
-export interface Curve {
+interface Curve {
 	readonly label: string;
 	/** One value per epoch; null if it is missing or not finite. */
 	readonly values: readonly (number | null)[];
