@@ -46,6 +46,32 @@ const ENTRIES = {
 	},
 };
 
+/**
+ * Namespaces among the exports, by their own file in the build. There they stay modules: esbuild would make each an object, of which
+ * users' bundlers cannot leave out what a program does not use.
+ */
+const NAMESPACES = {
+	distributions: './src/distributions',
+	nn: './src/nn',
+	'nn-init': './src/nn/init',
+	'nn-lora': './src/nn/lora',
+	'nn-prune': './src/nn/prune',
+	'nn-utils': './src/nn/utils',
+	optim: './src/optim',
+};
+
+/** @type {esbuild.Plugin} */
+const namespaces = {
+	name: 'namespaces',
+	setup(build) {
+		const found = new Map(Object.entries(NAMESPACES).map(([name, path]) => [join(root, path), `./${name}.js`]));
+		build.onResolve({ filter: /^\.\// }, ({ path, importer, resolveDir }) => {
+			const file = /[/\\]src[/\\](nn[/\\])?index\.ts$/.test(importer) ? found.get(join(resolveDir, path)) : undefined;
+			return file === undefined ? undefined : { path: file, external: true };
+		});
+	},
+};
+
 // The package's own package.json names no main file.
 const PREPROCESSOR = { 'wgsl-preprocessor': 'wgsl-preprocessor/wgsl-preprocessor.js' };
 
@@ -66,6 +92,21 @@ const textImports = {
 			contents: await readFile(path, 'utf8'),
 			loader: 'text',
 			watchFiles: [path],
+		}));
+	},
+};
+
+/**
+ * Leaves out the indentation and the comment lines of shaders. Lines stay lines, to which the messages of WGSL compilers refer.
+ *
+ * @type {esbuild.Plugin}
+ */
+const smallShaders = {
+	name: 'small-shaders',
+	setup(build) {
+		build.onLoad({ filter: /[/\\]shaders[/\\][^/\\]*\.ts$/ }, async ({ path }) => ({
+			contents: (await readFile(path, 'utf8')).replaceAll(/^[\t ]+/gm, '').replaceAll(/^\/\/.*$/gm, ''),
+			loader: 'ts',
 		}));
 	},
 };
@@ -114,7 +155,8 @@ async function buildLibrary() {
 		const outdir = `dist/${name}`;
 		const { metafile } = await esbuild.build({
 			...options,
-			entryPoints: ENTRIES[name],
+			entryPoints: { ...ENTRIES[name], ...NAMESPACES },
+			plugins: [...options.plugins, namespaces, smallShaders],
 			outdir,
 			splitting: true,
 			chunkNames: 'chunk-[hash]',
@@ -227,6 +269,7 @@ async function buildExample(folder) {
 		await esbuild.build({
 			...forBrowser,
 			alias: withSources('browser'),
+			plugins: [...forBrowser.plugins, smallShaders],
 			entryPoints: [`${folder}/page.ts`],
 			outdir,
 			minify: true,
