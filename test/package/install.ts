@@ -3,13 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import tar from 'tar-fs';
 
-/** Files that a fresh clone lacks, and the tests, which a build does not need. */
-const NOT_COPIED = new Set(['.git', '.cache', 'dist', 'node_modules', 'test']);
+/** Files that a fresh clone lacks. */
+const NOT_COPIED = new Set(['.git', '.cache', 'dist', 'node_modules']);
 
 export interface Installed {
 	/** Contains node_modules/wgrad, as npm installs it. */
@@ -24,7 +24,8 @@ export async function installPacked(root: string): Promise<Installed> {
 	const clone = join(folder, 'clone');
 	await mkdir(clone);
 	for (const name of await readdir(root)) {
-		if (!NOT_COPIED.has(name)) await cp(join(root, name), join(clone, name), { recursive: true });
+		const filter = (path: string) => !NOT_COPIED.has(basename(path));
+		if (filter(name)) await cp(join(root, name), join(clone, name), { recursive: true, filter });
 	}
 	await symlink(join(root, 'node_modules'), join(clone, 'node_modules'));
 	const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
