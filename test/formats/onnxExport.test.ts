@@ -116,7 +116,11 @@ function rows(x: Tensor, count: number, from: number): Tensor {
 	return x.indexSelect(0, tensor(at));
 }
 
+/** Models of the same architecture as another one, with other sizes or tables. */
+const VARIANTS = ['llama, scaled as Llama 3', 'llama, scaled linearly', 'mobilenet_v3, large', 'unet, as DDPM'];
+
 for (const [name, golden] of Object.entries(GOLDEN)) {
+	if (VARIANTS.includes(name)) continue;
 	test(`${name}: equal outputs in onnxruntime-web at several sizes`, async () => {
 		const { model } = await fromPretrained(await filesOf(golden));
 		const given = inputsOf(golden);
@@ -129,11 +133,9 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
 		const examples = isText ? [given[0]!] : given;
 		const inputs = Object.fromEntries(examples.map((x, i) => [`x${i}`, x]));
 		const bytes = await toOnnx(model, { inputs, ...(isLong && { dynamicAxes: { x0: { 0: 'batch', 1: 'length' } } }) });
-		await requireSame(model, bytes, inputs);
 		const at = (count: number, length: number) =>
 			examples.map((x, i): [string, Tensor] => [`x${i}`, isLong ? rows(x, count, 1).narrow(1, 0, length) : rows(x, count, 1)]);
-		await requireSame(model, bytes, Object.fromEntries(at(3, 5)));
-		await requireSame(model, bytes, Object.fromEntries(at(1, 9)));
+		await requireSame(model, bytes, [Object.fromEntries(at(3, 5)), Object.fromEntries(at(1, 9))]);
 	});
 }
 
@@ -145,9 +147,7 @@ for (const { name, model: build, make, lengths, options } of CASES) {
 		const inputs = make(2, length!);
 		const dynamicAxes = lengths && Object.fromEntries(Object.keys(inputs).map((key) => [key, { 0: 'batch', 1: 'length' }]));
 		const bytes = await toOnnx(built, { inputs, ...(dynamicAxes && { dynamicAxes }), ...options });
-		await requireSame(built, bytes, inputs);
-		await requireSame(built, bytes, make(3, longer!));
-		await requireSame(built, bytes, make(1, length!));
+		await requireSame(built, bytes, [make(3, longer!), make(1, length!)]);
 	});
 }
 
@@ -157,7 +157,7 @@ test('examples/autoencoder: a variational autoencoder draws random numbers, but 
 	await refuses(() => toOnnx(model, { inputs: [input] }), /forward draws random numbers \(randn\)/);
 	const inputs = { codes: randn([2, 3]) };
 	const decode = (codes: Tensor) => model.decode(codes);
-	await requireSame(decode, await toOnnx(decode, { inputs }), inputs);
+	await requireSame(decode, await toOnnx(decode, { inputs }), [inputs]);
 });
 
 test.run();

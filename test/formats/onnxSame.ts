@@ -6,26 +6,29 @@ import type { OnnxModel } from 'wgrad/formats';
 import { tensorsIn } from '../../src/formats/onnx/trace';
 import { runOnnx } from './runtime';
 
-/** Throws unless both give the same outputs, to 1e-4. A module runs in inference mode. */
+/** Throws unless both give the same outputs for each of the inputs, to 1e-4. A module runs in inference mode. */
 export async function requireSame(
 	model: OnnxModel,
 	bytes: Uint8Array,
-	inputs: Readonly<Record<string, Tensor>>,
+	all: readonly Readonly<Record<string, Tensor>>[],
 	options: InferenceSession.SessionOptions = {},
 ): Promise<void> {
 	if (model instanceof nn.Module) model.eval();
 	const forward = (model instanceof nn.Module ? model.forward.bind(model) : model) as (...inputs: Tensor[]) => unknown;
-	const expected = noGrad(() => tensorsIn(forward(...Object.values(inputs))));
-	const found = Object.values(await runOnnx(bytes, inputs, options));
-	assert.is(found.length, expected.length);
-	for (const [i, [path, wanted]] of expected.entries()) {
-		const { dims, data } = found[i]!;
-		assert.equal([...dims], [...wanted.shape], path);
-		const values = await wanted.data();
-		for (let k = 0; k < values.length; k++) {
-			const [a, b] = [values[k]!, data[k]!];
-			if (!Object.is(a, b) && !(Math.abs(a - b) <= 1e-4 * Math.max(1, Math.abs(a))))
-				assert.unreachable(`output '${path}' at ${k}: ${b} instead of ${a}`);
+	const results = await runOnnx(bytes, all, options);
+	for (const [run, inputs] of all.entries()) {
+		const expected = noGrad(() => tensorsIn(forward(...Object.values(inputs))));
+		const found = Object.values(results[run]!);
+		assert.is(found.length, expected.length);
+		for (const [i, [path, wanted]] of expected.entries()) {
+			const { dims, data } = found[i]!;
+			assert.equal([...dims], [...wanted.shape], path);
+			const values = await wanted.data();
+			for (let k = 0; k < values.length; k++) {
+				const [a, b] = [values[k]!, data[k]!];
+				if (!Object.is(a, b) && !(Math.abs(a - b) <= 1e-4 * Math.max(1, Math.abs(a))))
+					assert.unreachable(`output '${path}' at ${k}: ${b} instead of ${a}`);
+			}
 		}
 	}
 }

@@ -16,22 +16,26 @@ async function toRuntime(x: Tensor): Promise<ort.Tensor> {
 	return new ort.Tensor(type as 'float32', data as Float32Array, x.shape);
 }
 
-/** The outputs of a model by name, for inputs by name. Loading checks the model. */
+function read({ dims, data }: ort.Tensor): Result {
+	return { dims, data: typeof data[0] === 'bigint' ? Array.from(data as BigInt64Array, Number) : (data as Float32Array) };
+}
+
+/** The outputs of a model by name, for each of several inputs by name. Loading checks the model. */
 export async function runOnnx(
 	bytes: Uint8Array,
-	inputs: Readonly<Record<string, Tensor>>,
+	all: readonly Readonly<Record<string, Tensor>>[],
 	options: ort.InferenceSession.SessionOptions = {},
-): Promise<Record<string, Result>> {
+): Promise<Record<string, Result>[]> {
 	const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3, ...options });
 	try {
-		const feeds: Record<string, ort.Tensor> = {};
-		for (const [name, x] of Object.entries(inputs)) feeds[name] = await toRuntime(x);
-		const results = await session.run(feeds);
-		const read = async ([name, { dims, data }]: [string, ort.Tensor]): Promise<[string, Result]> => [
-			name,
-			{ dims, data: typeof data[0] === 'bigint' ? Array.from(data as BigInt64Array, Number) : (data as Float32Array) },
-		];
-		return Object.fromEntries(await Promise.all(Object.entries(results).map(read)));
+		const found: Record<string, Result>[] = [];
+		for (const inputs of all) {
+			const feeds: Record<string, ort.Tensor> = {};
+			for (const [name, x] of Object.entries(inputs)) feeds[name] = await toRuntime(x);
+			const results = await session.run(feeds);
+			found.push(Object.fromEntries(Object.entries(results).map(([name, y]) => [name, read(y)])));
+		}
+		return found;
 	} finally {
 		await session.release();
 	}
