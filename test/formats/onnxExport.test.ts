@@ -1,7 +1,7 @@
 /** Exports the networks of wgrad/models and of the examples, and runs them in onnxruntime-web at several sizes. */
 import { test } from 'uvu';
-import { cat, init, manualSeed, nn, randint, randn, type Tensor, tensor } from 'wgrad';
-import { type OnnxModel, type OnnxOptions, toOnnx } from 'wgrad/formats';
+import { cat, init, manualSeed, nn, noGrad, optim, randint, randn, type Tensor, tensor } from 'wgrad';
+import { loadOnnx, type OnnxModel, type OnnxOptions, toOnnx } from 'wgrad/formats';
 import { fromPretrained, WhisperForConditionalGeneration } from 'wgrad/models';
 import { Autoencoder, VariationalAutoencoder } from '../../examples/autoencoder/model';
 import { deepCnn } from '../../examples/digits/model';
@@ -12,6 +12,7 @@ import { mnistCnn } from '../../examples/mnist/model';
 import { Translator } from '../../examples/reverse/model';
 import { RowClassifier } from '../../examples/rows/model';
 import { TextClassifier } from '../../examples/text/model';
+import { tensorsIn } from '../../src/formats/onnx/trace';
 import { refuses } from '../data/refuses';
 import { filesOf, GOLDEN, inputsOf, SPEECH } from '../pretrained/models';
 import { requireSame } from './onnxSame';
@@ -116,8 +117,11 @@ function rows(x: Tensor, count: number, from: number): Tensor {
 	return x.indexSelect(0, tensor(at));
 }
 
+/** Exports that are read again and trained. */
+const TRAINED = ['gpt2', 'llama', 'bert', 'vit', 'resnet18', 'mobilenet_v2', 'whisper'];
+
 /** Models of the same architecture as another one, with other sizes or tables. */
-const VARIANTS = ['llama, scaled as Llama 3', 'llama, scaled linearly', 'mobilenet_v3, large', 'unet, as DDPM'];
+const VARIANTS = ['resnet50', 'llama, scaled as Llama 3', 'llama, scaled linearly', 'mobilenet_v3, large', 'unet, as DDPM'];
 
 for (const [name, golden] of Object.entries(GOLDEN)) {
 	if (VARIANTS.includes(name)) continue;
@@ -136,7 +140,32 @@ for (const [name, golden] of Object.entries(GOLDEN)) {
 		const at = (count: number, length: number) =>
 			examples.map((x, i): [string, Tensor] => [`x${i}`, isLong ? rows(x, count, 1).narrow(1, 0, length) : rows(x, count, 1)]);
 		await requireSame(model, bytes, [Object.fromEntries(at(3, 5)), Object.fromEntries(at(1, 9))]);
+		if (TRAINED.includes(name)) await requireTrains(model, bytes, inputs);
 	});
+}
+
+function isRecurrent(name: string): boolean {
+	return /rows|lstm|gru/.test(name);
+}
+
+/** Reads an export again, and requires equal outputs and a lower loss after a few steps. */
+async function requireTrains(model: nn.Module, bytes: Uint8Array, inputs: Record<string, Tensor>): Promise<void> {
+	const again = await loadOnnx(bytes, { device: 'cpu' });
+	const only = (found: unknown) => tensorsIn(found)[0]![1];
+	const wanted = noGrad(() => only((model.forward as (...xs: Tensor[]) => unknown)(...Object.values(inputs))));
+	const output = () => only(again.forward(inputs));
+	const distance = await noGrad(() => output().sub(wanted).abs().max()).item();
+	if (!(distance <= 1e-4)) throw new Error(`the outputs differ by ${distance} after a way through the file`);
+	const optimizer = new optim.Adam(again.parameters(), { lr: 1e-3 });
+	const losses: number[] = [];
+	for (let step = 0; step < 3; step++) {
+		const loss = output().square().mean();
+		loss.backward();
+		optimizer.step();
+		optimizer.zeroGrad();
+		losses.push(await loss.item());
+	}
+	if (!(losses[2]! < losses[0]!)) throw new Error(`the loss went from ${losses[0]} to ${losses[2]}`);
 }
 
 for (const { name, model: build, make, lengths, options } of CASES) {
@@ -148,6 +177,7 @@ for (const { name, model: build, make, lengths, options } of CASES) {
 		const dynamicAxes = lengths && Object.fromEntries(Object.keys(inputs).map((key) => [key, { 0: 'batch', 1: 'length' }]));
 		const bytes = await toOnnx(built, { inputs, ...(dynamicAxes && { dynamicAxes }), ...options });
 		await requireSame(built, bytes, [make(3, longer!), make(1, length!)]);
+		if (isRecurrent(name)) await requireTrains(built as nn.Module, bytes, inputs);
 	});
 }
 
