@@ -11,6 +11,7 @@ const autograd = '^src/autograd/';
 const ops = '^src/ops/';
 const shaders = '^shaders/';
 const built = '^src/(nn|optim|data|train|metrics|io|distributions)/';
+const compile = '^src/compile/';
 const formats = '^src/formats/';
 const models = '^src/models/';
 const project = '^(src|shaders|test|bench|examples|adapters)/|^[^/]+\\.mjs$';
@@ -50,7 +51,7 @@ export default {
 		layer(
 			'built',
 			built,
-			['^src/init\\.ts$', ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
+			['^src/init\\.ts$', compile, ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
 			'what is built on the engine',
 		),
 		layer(
@@ -73,6 +74,7 @@ export default {
 		),
 		layer('init', '^src/init\\.ts$', [tensor, backends, core], 'starting and stopping needs devices and what lives on them'),
 		layer('library', '^src/', [shaders], 'the library imports nothing of its tests, benchmarks and examples'),
+		layer('compile', compile, [tensor, autograd, backends, core], 'a replay repeats launches, whatever operation made them'),
 		{
 			name: 'shaders-only-from-webgpu',
 			comment: 'only the launchers see shaders',

@@ -10,6 +10,7 @@ import { init, matmul, randn, tidy } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 import { withoutNotices } from '../adapters/notices.mjs';
 import { cases } from './cases';
+import { compileLines, measureCompile } from './compile';
 import { callOnce, firstStepLine, measureFirstStep } from './firstStep';
 import { fitLine, measureFit } from './fit';
 import { measureMixed, mixedLines } from './mixed';
@@ -27,6 +28,7 @@ const USAGE = `Measures the kernels on WebGPU and on the CPU reference.
   --first-step      instead: from process start to the end of the first call, with an empty shader cache and a filled one
                     (default 3 runs of each)
   --mixed           instead: small networks trained in float32 and in mixed precision: losses, times, memory
+  --compile         instead: training steps with and without compile: JavaScript, times, memory
   --once NAME       instead: one call of the case of that name
   --help            this text
 `;
@@ -69,6 +71,7 @@ const { values } = parseArgs({
 		runs: { type: 'string' },
 		'first-step': { type: 'boolean' },
 		mixed: { type: 'boolean' },
+		compile: { type: 'boolean' },
 		once: { type: 'string' },
 		help: { type: 'boolean' },
 	},
@@ -119,6 +122,12 @@ async function runFirstSteps(): Promise<void> {
 	if (values.json) console.log(JSON.stringify({ firstSteps }, null, '\t'));
 }
 
+async function runCompile(): Promise<void> {
+	const rows = await measureCompile(Number(values.runs ?? 7), false);
+	if (values.json) console.log(JSON.stringify({ compile: rows }, null, '\t'));
+	else for (const line of compileLines(rows)) console.log(line);
+}
+
 async function runMixed(): Promise<void> {
 	await startAdapter();
 	const results = await measureMixed();
@@ -137,4 +146,5 @@ if (values.help) console.log(USAGE);
 else if (values.once !== undefined) await runOnce(values.once);
 else if (values['first-step']) await runFirstSteps();
 else if (values.mixed) await runMixed();
+else if (values.compile) await runCompile();
 else await runAll();

@@ -15,6 +15,7 @@ export { saveOnCpu } from './autograd/saveOnCpu';
 export type { HookHandle } from './autograd/tape';
 export type { DeviceName as Device } from './backends/contract';
 export { defaultDevice, setDefaultDevice } from './backends/registry';
+export { type Compiled, type CompileOptions, type CompileReport, compile } from './compile';
 export type { DType } from './core/dtype';
 export {
 	ArgumentError,

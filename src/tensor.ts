@@ -8,6 +8,7 @@
  */
 import type { Backend, DeviceName, OwnedStorage, View } from './backends/contract';
 import { activeBackend, backendOf } from './backends/registry';
+import { witness } from './core/capture';
 import type { DType, TypedArray } from './core/dtype';
 import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { formatValues } from './core/format';
@@ -89,8 +90,6 @@ export class Tensor {
 	readonly offset: number;
 	/** The type of the elements. */
 	readonly dtype: DType;
-	/** The gradient that `backward()` accumulated into this leaf (or this tensor, after `retainGrad()`); else null. */
-	grad: Tensor | null = null;
 	/** The link to the base if this tensor is a view; else null. @internal */
 	viewing: Viewing | null = null;
 	/** The number of recorded in-place operations that have written into this tensor, directly or through a view. @internal */
@@ -100,6 +99,7 @@ export class Tensor {
 	/** A user's label, shown in messages. */
 	name = '';
 	#edge: GradEdge | null = null;
+	#grad: Tensor | null = null;
 	readonly #hold: Hold;
 
 	/** Only for the library. Takes a reference to `storage`. */
@@ -124,7 +124,26 @@ export class Tensor {
 				`tensor${name} of shape ${formatShape(this.shape)} was disposed of: return it from tidy(), or keep() it, to use it afterwards`,
 			);
 		}
+		if (witness !== null) witness.used(this, storage);
 		return storage;
+	}
+
+	/** The gradient that `backward()` accumulated into this leaf (or this tensor, after `retainGrad()`); else null. */
+	get grad(): Tensor | null {
+		if (witness !== null) witness.gradRead(this, this.#grad);
+		return this.#grad;
+	}
+
+	set grad(grad: Tensor | null) {
+		if (witness !== null) witness.gradSet(this, grad);
+		this.#grad = grad;
+	}
+
+	/** Frees the gradient. @internal */
+	clearGrad(): void {
+		if (witness !== null) witness.gradCleared(this);
+		this.#grad?.dispose();
+		this.#grad = null;
 	}
 
 	/** Whether `dispose()` or the end of a `tidy` has freed this handle. */

@@ -5,6 +5,8 @@
  * Exactly one slot owns each gradient in flight. The walk disposes of it, and of the temporaries of the node's VJP, when the node is done.
  * Without `createGraph` the walk is not recorded, and uses the fused VJP of an operation that has one.
  */
+
+import { witness } from '../core/capture';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape, ShapeError } from '../core/errors';
 import { noteBackward } from '../core/leakWarning';
@@ -206,6 +208,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 /** Passes the gradients of a node to its hooks, and replaces them by the tensors that the hooks return. */
 function runHooks(node: GradNode, gradients: (Tensor | null)[]): void {
 	for (const [index, hooks] of node.hooks ?? []) {
+		if (hooks.size > 0) witness?.refuse('a hook sees a gradient');
 		for (const { hook } of [...hooks]) {
 			const arrived = gradients[index];
 			if (arrived == null) break;

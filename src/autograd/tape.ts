@@ -5,6 +5,7 @@
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
  */
 import type { DeviceName, OwnedStorage } from '../backends/contract';
+import { noteHookChange } from '../core/capture';
 import { requireFunction } from '../core/checks';
 import { type DType, isFloating } from '../core/dtype';
 import { AutogradError, formatShape } from '../core/errors';
@@ -252,7 +253,12 @@ export function addHook<H>(operation: string, hooks: Set<{ readonly hook: H }>, 
 	requireFunction(operation, 'hook', hook);
 	const entry = { hook };
 	hooks.add(entry);
-	return { remove: () => void hooks.delete(entry) };
+	noteHookChange();
+	return {
+		remove: () => {
+			if (hooks.delete(entry)) noteHookChange();
+		},
+	};
 }
 
 /**

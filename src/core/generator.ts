@@ -44,9 +44,11 @@ export class Generator {
 		return this;
 	}
 
-	/** Returns the key of the next random operation. */
-	next(): RandomKey {
-		return { seed: this.#seed, counter: this.#counter++ };
+	/** Returns the key of the next random operation. `operations` advances by more; the others have the counters after it. */
+	next(operations = 1): RandomKey {
+		const counter = this.#counter;
+		this.#counter += operations;
+		return { seed: this.#seed, counter };
 	}
 
 	/** Returns a copy of the state. Restoring it makes the same operations draw the same numbers again. */

@@ -9,6 +9,8 @@
  * scope are registered with the collector. Most tensors never do, and registering them would cost more than a small operation.
  */
 
+import { witness } from './capture';
+
 interface Disposable {
 	readonly isDisposed: boolean;
 	/** Whether it outlives every scope: parameters, gradients, optimizer state, and tensors passed to `keep`. */
@@ -45,6 +47,7 @@ let live = 0;
 
 export function onTensorCreated(tensor: Disposable): void {
 	live++;
+	if (witness !== null) witness.made(tensor);
 	if (current === null) tensor.leave();
 	else current.tensors.push(tensor);
 }

@@ -7,6 +7,7 @@
 import { noGrad } from '../autograd/modes';
 import { addHook, type HookHandle } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
+import { areRepeatable, witness } from '../core/capture';
 import { requireInstance } from '../core/checks';
 import { type DType, isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -59,9 +60,27 @@ interface Hooks {
 
 export abstract class Module {
 	/** Whether the module is in training mode: dropout is active and batch norm updates its statistics. Set it with `train` and `eval`. */
-	training = true;
+	declare training: boolean;
 	#hooks: Hooks | null = null;
 	readonly #buffers = new Map<string, { tensor: Tensor; persistent: boolean }>();
+
+	constructor() {
+		let training = true;
+		const module = this;
+		// A property of its own, as a field would be.
+		Object.defineProperty(module, 'training', {
+			enumerable: true,
+			configurable: true,
+			get(): boolean {
+				if (witness !== null) witness.modeRead(module, training);
+				return training;
+			},
+			set(mode: boolean) {
+				if (witness !== null) witness.modeSet(module, mode);
+				training = mode;
+			},
+		});
+	}
 
 	/** Computes the output. Subclasses define the inputs. */
 	abstract forward(...inputs: never[]): unknown;
@@ -265,7 +284,7 @@ export abstract class Module {
 
 	/** Frees the gradients of all parameters. */
 	zeroGrad(): void {
-		for (const parameter of this.parameters()) clearGrad(parameter);
+		for (const parameter of this.parameters()) parameter.clearGrad();
 	}
 
 	/** Sets `requiresGrad` of all parameters. Returns the module. */
@@ -294,6 +313,8 @@ export abstract class Module {
 		const { forward } = own;
 		const hooks: Hooks = { forward, before: new Set(), after: new Set() };
 		own.forward = (...inputs) => {
+			if (witness !== null && !(areRepeatable(hooks.before) && areRepeatable(hooks.after)))
+				witness.refuse(`${this.constructor.name} has a forward hook`);
 			let given = inputs;
 			for (const { hook } of [...hooks.before]) {
 				const changed = hook(this, given);
@@ -362,7 +383,7 @@ export abstract class Module {
 			if (target === tensor.device || target === tensor.dtype) continue;
 			const isDevice = target === 'cpu' || target === 'webgpu';
 			if (!isDevice && !isFloating(tensor.dtype)) continue;
-			clearGrad(tensor);
+			tensor.clearGrad();
 			// noGrad would end at the first await, so move a detached handle instead.
 			const values = detach(tensor);
 			const moved = to(values, target);
@@ -464,9 +485,4 @@ function lookUp<T>(operation: string, path: string, name: string, owner: Module,
 
 function join(path: string, name: string): string {
 	return path === '' ? name : `${path}.${name}`;
-}
-
-function clearGrad(tensor: Tensor): void {
-	tensor.grad?.dispose();
-	tensor.grad = null;
 }

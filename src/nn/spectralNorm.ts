@@ -1,6 +1,7 @@
 /** Spectral normalization: divides a weight by its largest singular value. */
 
 import { noGrad } from '../autograd/modes';
+import { repeats } from '../core/capture';
 import { requireInteger, requireNonNegative } from '../core/checks';
 import { checkOptions } from '../core/options';
 import { MAX_RANK, normalizeDim } from '../core/shape';
@@ -82,8 +83,10 @@ export function spectralNorm<M extends Module>(module: M, options: SpectralNormO
 		}),
 	);
 	module.registerParameter(original, parameter);
-	module.registerForwardPreHook((owner) => {
-		if (owner.training) iterate(owner, nPowerIterations);
-	});
+	module.registerForwardPreHook(
+		repeats((owner: Module) => {
+			if (owner.training) iterate(owner, nPowerIterations);
+		}),
+	);
 	return module;
 }

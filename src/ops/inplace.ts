@@ -181,8 +181,7 @@ function sourceFor(operation: string, x: Tensor, source: Tensor): View {
 export function copy_(x: Tensor, source: Tensor): Tensor {
 	requireTensor('copy_', source, 'source');
 	if (x instanceof Tensor && x.storage.owner.loss !== undefined && x.viewing === null) {
-		x.grad?.dispose();
-		x.grad = null;
+		x.clearGrad();
 		x.adopt(empty(x.shape, x.dtype, x.device));
 	}
 	return copied('copy_', x, source);

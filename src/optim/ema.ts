@@ -1,6 +1,7 @@
 /** Exponential moving averages of weights. */
 
 import { noGrad } from '../autograd/modes';
+import { live, witness } from '../core/capture';
 import { requireFraction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -58,6 +59,10 @@ export class EMA {
 	/** Adds the current weights to the averages. Call it after `optimizer.step()`. */
 	update(): void {
 		if (this.#swapped) throw new ArgumentError('EMA.update: the model holds the averages; call swap() again first');
+		live(this, 'update', () => this.#update());
+	}
+
+	#update(): void {
 		this.#updates++;
 		const decay = this.warmup ? Math.min(this.decay, this.#updates / (this.#updates + 9)) : this.decay;
 		this.#params.forEach((param, i) => {
@@ -73,6 +78,7 @@ export class EMA {
 
 	/** Exchanges weights and averages exactly. The model has the averages until the next call. */
 	swap(): void {
+		witness?.refuse('EMA.swap changes the host');
 		this.#swapped = !this.#swapped;
 		noGrad(() =>
 			tidy(() => {

@@ -1,5 +1,6 @@
 /** Loss scaling for gradients in float16. */
 import { noGrad } from '../autograd/modes';
+import { live, witness } from '../core/capture';
 import { requireBoolean, requireFraction, requireInteger, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -109,7 +110,7 @@ export class GradScaler {
 				`GradScaler.unscale_: ${after}() was already called for this optimizer since the last update(). Call update() after each step`,
 			);
 		}
-		this.#stages.set(optimizer, { found: this.#unscaled(optimizer), hasStepped: false });
+		live(this, 'unscale_', () => this.#stages.set(optimizer, { found: this.#unscaled(optimizer), hasStepped: false }));
 	}
 
 	#unscaled(optimizer: Optimizer<CommonOptions>): Tensor {
@@ -155,15 +156,22 @@ export class GradScaler {
 		}
 		if (this.#stages.get(optimizer)?.hasStepped)
 			throw new ArgumentError('GradScaler.step: step() was already called for this optimizer since the last update()');
-		if (!this.#stages.has(optimizer)) this.unscale_(optimizer);
-		const stage = this.#stages.get(optimizer)!;
-		optimizer.stepUnless(stage.found);
-		stage.hasStepped = true;
+		live(this, 'step', () => {
+			if (!this.#stages.has(optimizer)) this.unscale_(optimizer);
+			const stage = this.#stages.get(optimizer)!;
+			optimizer.stepUnless(stage.found);
+			stage.hasStepped = true;
+		});
 	}
 
 	/** Ends a step: lowers the scale after a skipped step, raises it after `growthInterval` good steps, or sets it to `newScale`. */
 	update(newScale?: number): void {
 		if (!this.enabled) return;
+		if (newScale !== undefined) witness?.refuse('GradScaler.update takes a number of the host');
+		live(this, 'update', () => this.#update(newScale));
+	}
+
+	#update(newScale: number | undefined): void {
 		const stages = [...this.#stages.values()];
 		if (newScale !== undefined) {
 			requireRule('GradScaler.update', { ...this.#rule(), scale: newScale });

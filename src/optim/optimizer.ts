@@ -6,6 +6,7 @@
  */
 
 import { noGrad, withAutocast } from '../autograd/modes';
+import { live } from '../core/capture';
 import { describe, requireFraction, requireInstance, requireListOf, requireNonNegative, requireNumber } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
 import { isHalf } from '../core/halves';
@@ -142,6 +143,11 @@ export abstract class Optimizer<O extends CommonOptions> {
 	step(): void;
 	step<T>(closure?: () => T): T | undefined {
 		const result = closure?.();
+		live(this, 'step', () => this.#step());
+		return result;
+	}
+
+	#step(): void {
 		// Check before any parameter changes. A group's parameters are on one device.
 		const operation = `${this.constructor.name}.step`;
 		for (const { params } of this.paramGroups) {
@@ -159,7 +165,6 @@ export abstract class Optimizer<O extends CommonOptions> {
 				}),
 			),
 		);
-		return result;
 	}
 
 	/**
@@ -216,10 +221,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 	/** Frees the gradients of all parameters. Their memory returns to the pool. */
 	zeroGrad(): void {
 		for (const group of this.paramGroups) {
-			for (const param of group.params) {
-				param.grad?.dispose();
-				param.grad = null;
-			}
+			for (const param of group.params) param.clearGrad();
 		}
 	}
 

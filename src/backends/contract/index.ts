@@ -26,6 +26,7 @@ import type { PoolKernels } from './pool';
 import type { QuantizedKernels } from './quantized';
 import type { RandomKernels } from './random';
 import type { ReduceKernels } from './reduce';
+import type { LaunchRecording } from './replay';
 import type { RnnKernels } from './rnn';
 import type { SampleKernels } from './sample';
 import type { SoftmaxKernels } from './softmax';
@@ -72,6 +73,8 @@ export interface Backend {
 	upload(data: TypedArray, dtype: DType, shape?: Shape): OwnedStorage;
 	/** Takes a storage without references back; its memory may be reused at once. */
 	release(storage: Storage): void;
+	/** Starts to record launches, for a replay; see replay.ts. Only devices that can replay have it. */
+	record?(): LaunchRecording;
 	/** A copy of the whole storage, made after all earlier launches have run. */
 	read(storage: Storage): Promise<TypedArray>;
 	/**

@@ -1,14 +1,16 @@
 /** The WebGPU backend: it implements the contract with the device, memory, pipelines and commands. */
+import { witness } from '../../core/capture';
 import type { DType, TypedArray } from '../../core/dtype';
 import { ArgumentError, DeviceError, DeviceLostError, DisposedError, DTypeError } from '../../core/errors';
 import { yieldToEventLoop } from '../../core/eventLoop';
 import { currentOperation } from '../../core/scope';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
+import type { LaunchRecording } from '../contract/replay';
 import { AsyncErrors } from './asyncErrors';
 import { attentionKernels } from './attention';
 import { takingBfloat16 } from './bfloat16';
-import { type CommandOptions, Commands, type LaunchRecord } from './commands';
+import { type CommandOptions, Commands } from './commands';
 import { convKernels } from './conv';
 import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
@@ -17,7 +19,7 @@ import { embeddingKernels } from './embedding';
 import { gradScalerKernels } from './gradScaler';
 import { indexingKernels } from './indexing';
 import { IndexReports } from './indexReports';
-import type { Gpu, Launch } from './launch';
+import type { Gpu, Launch, LaunchRecord } from './launch';
 import { layoutKernels } from './layout';
 import { linalgKernels } from './linalg';
 import { lossKernels } from './loss';
@@ -26,11 +28,13 @@ import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Me
 import { normKernels } from './norm';
 import { optimizerKernels } from './optimizer';
 import { type PipelineRequest, Pipelines } from './pipelines';
+import { Plan } from './plan';
 import { PollBackoff } from './pollBackoff';
 import { poolKernels } from './pool';
 import { formatProfile, LaunchLog } from './profiler';
 import { quantizedKernels } from './quantized';
 import { randomKernels } from './random';
+import { Recording } from './recording';
 import { reduceKernels } from './reduce';
 import { rnnKernels } from './rnn';
 import { sampleKernels } from './sample';
@@ -180,11 +184,14 @@ class Runtime implements WebGPUBackend {
 	}
 
 	allocate(length: number, dtype: DType, shape?: Shape): GpuStorage {
-		return this.place(length, dtype, shape, false);
+		const storage = this.place(length, dtype, shape, false);
+		this.commands.recording?.allocated(storage);
+		return storage;
 	}
 
 	upload(data: TypedArray, dtype: DType, shape?: Shape): GpuStorage {
 		const storage = this.place(data.length, dtype, shape, true);
+		this.commands.recording?.uploaded(storage, data);
 		if (data.length > 0) {
 			const bytes = encodeForGpu(data, dtype);
 			const block = storage.block!;
@@ -198,11 +205,13 @@ class Runtime implements WebGPUBackend {
 	release(storage: Storage): void {
 		const { block } = storage as GpuStorage;
 		if (block === undefined) return;
+		this.commands.recording?.released(storage);
 		(storage as GpuStorage).block = undefined;
 		this.storages.give(block);
 	}
 
 	async read(storage: Storage): Promise<TypedArray> {
+		witness?.refuse('it reads a tensor back (data(), item() or toArray())');
 		const { block, length, dtype } = storage as GpuStorage;
 		if (block === undefined) throw new DisposedError('read: the storage has been released');
 		if (length === 0) {
@@ -237,6 +246,16 @@ class Runtime implements WebGPUBackend {
 	throwReported(): void {
 		this.commands.requireRunning();
 		this.asyncErrors.raise();
+	}
+
+	record(): LaunchRecording {
+		const { commands, storages } = this;
+		const stop = () => {
+			commands.recording = undefined;
+		};
+		const recording = new Recording(stop, (made, temporaries) => new Plan(commands, storages, made, temporaries));
+		commands.recording = recording;
+		return recording;
 	}
 
 	flush(): void {

@@ -17,12 +17,13 @@ import { type AsyncErrors, lossNotice } from './asyncErrors';
 import { BindGroups } from './bindGroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
 import { type IndexReports, RECORD_ROOM } from './indexReports';
-import type { Launch } from './launch';
+import type { Launch, LaunchRecord } from './launch';
 import { type Allocation, type Block, type Memory, voidError } from './memory';
 import { checkParameters, ParameterSlots, SLOT_WORDS } from './parameters';
 import type { Pipeline, Pipelines } from './pipelines';
 import type { PollBackoff } from './pollBackoff';
 import type { LaunchLog } from './profiler';
+import type { PlannedLaunch, Recording } from './recording';
 import { type Readback, WaitingQueue } from './waitingQueue';
 
 export interface CommandOptions {
@@ -41,12 +42,6 @@ export interface CommandOptions {
 	bindGroupsAlive?: number | undefined;
 }
 
-/** A launch as the hook sees it, with the operation that made it. */
-export interface LaunchRecord extends Launch {
-	readonly operation: string;
-	readonly pipeline: string;
-}
-
 /**
  * Windows resets a GPU if one dispatch takes two seconds. This limit takes a fifth of a second on an integrated GPU with 250
  * GFLOP/s and keeps a large GPU busy for milliseconds.
@@ -62,8 +57,10 @@ const PACED_LAUNCHES = 1024;
 export class Commands {
 	/** The number of the batch that is being encoded. All earlier batches are submitted. */
 	batch = 1;
-	/** Receives every launch; a capture for replay can use it. */
+	/** Receives every launch. */
 	onLaunch: ((record: LaunchRecord) => void) | undefined;
+	/** Records the launches of a captured call. */
+	recording: Recording | undefined;
 	/** Set while profiling: every launch then has its own pass. */
 	log: LaunchLog | undefined;
 	launches = 0;
@@ -187,6 +184,7 @@ export class Commands {
 			);
 		}
 		const group = this.bindGroups.get(pipeline, record.buffers, this.batch);
+		this.recording?.launched(record, pipeline, x, y, z, operation);
 		this.account(pipeline, record, operation);
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {
 			this.encode(record, pipeline, pipeline.gpu, group, x, y, z, operation);
@@ -194,6 +192,22 @@ export class Commands {
 			checkParameters(record.kernel, record.params);
 			const work = { record, pipeline, group, x, y, z, operation };
 			this.waiting.add(this.batch, work);
+		}
+	}
+
+	/** Encodes launches of a plan. Their checks were made when they were recorded. */
+	replay(launches: readonly PlannedLaunch[], first: number, end: number): void {
+		for (let i = first; i < end; i++) {
+			const launch = launches[i]!;
+			const { record, pipeline, x, y, z, operation } = launch;
+			launch.group ??= this.bindGroups.get(pipeline, record.buffers, this.batch);
+			this.account(pipeline, record, operation);
+			if (pipeline.gpu !== undefined && this.waiting.length === 0) {
+				this.encode(record, pipeline, pipeline.gpu, launch.group, x, y, z, operation);
+			} else {
+				// The next replay may change the parameters.
+				this.waiting.add(this.batch, { ...launch, group: launch.group, record: { ...record, words: record.words!.slice() } });
+			}
 		}
 	}
 
@@ -416,7 +430,8 @@ export class Commands {
 
 	/** Fills the next slot with the parameters and the index of the launch's record, and returns the slot's offset in bytes. */
 	private writeParameters(record: Launch, report: number): number {
-		const { kernel, params, firstGroup = 0 } = record;
+		const { kernel, params, words, firstGroup = 0 } = record;
+		if (words !== undefined) return this.slots.writeWords(this.operations.length, kernel, words, report);
 		return this.slots.write(this.operations.length, kernel, params, firstGroup, report);
 	}
 

@@ -3,7 +3,7 @@
  * comma joins the two. In Node WGRAD_DEBUG is an environment variable, in browsers a global. A new device reads it.
  */
 import type { Storage } from '../contract';
-import type { LaunchRecord } from './commands';
+import type { LaunchRecord } from './launch';
 import { gpuBytes } from './memory';
 import { LaunchLog } from './profiler';
 

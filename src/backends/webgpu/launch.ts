@@ -28,12 +28,20 @@ export interface Launch<V extends Variant = Variant, P extends Parameters = Para
 	/** Floating-point operations, and bytes read or written at least once, for the profile and the roofline. */
 	readonly flops: number;
 	readonly bytes: number;
+	/** The parameters as the GPU gets them, in place of `params`, for a launch that is repeated. */
+	readonly words?: Uint32Array;
 	/** The number of the first workgroup; a divided launch sets it for each part. */
 	readonly firstGroup?: number;
 	/** The check of the indices that the kernel reports. */
 	readonly check?: IndexCheck | undefined;
 	/** The operation that launches, by default the one that runs. A launch that is repeated later carries it along. */
 	readonly operation?: string;
+}
+
+/** A launch as the hook sees it, with the operation that made it. */
+export interface LaunchRecord extends Launch {
+	readonly operation: string;
+	readonly pipeline: string;
 }
 
 /** The runtime as launchers see it. */

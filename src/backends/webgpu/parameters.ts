@@ -43,6 +43,14 @@ export class ParameterSlots {
 		return start * 4;
 	}
 
+	/** Writes packed parameters, as `write` does. */
+	writeWords(slot: number, kernel: Kernel, words: Uint32Array, report: number): number {
+		const start = slot * SLOT_WORDS;
+		this.words.set(words, start);
+		if (report > 0) this.words[start + kernel.reportAt] = report;
+		return start * 4;
+	}
+
 	private writeFields(start: number, { name: kernel, layout }: Kernel, params: Readonly<Record<string, ParameterValue>>): void {
 		const { words, floats } = this;
 		const { fields } = layout;
@@ -83,6 +91,18 @@ const trial = new ParameterSlots(1);
 export function checkParameters(kernel: Kernel, params: Readonly<Record<string, ParameterValue>>): void {
 	trial.write(0, kernel, params, 0, 0);
 	trial.words.fill(0);
+}
+
+/** The parameters of a launch as `write` would write them, without a report. */
+export function packParameters(
+	kernel: Kernel,
+	params: Readonly<Record<string, ParameterValue>>,
+	firstGroup: number,
+): Uint32Array<ArrayBuffer> {
+	trial.write(0, kernel, params, firstGroup, 0);
+	const words = trial.words.slice(0, kernel.layout.words);
+	trial.words.fill(0);
+	return words;
 }
 
 function copy(

@@ -3,6 +3,7 @@
  * that they move with it and follow its training mode. The names of the properties are PEFT's.
  */
 import { noGrad } from '../../autograd/modes';
+import { repeats } from '../../core/capture';
 import { isFloating } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { add, mul, to } from '../../ops/elementwise';
@@ -20,7 +21,7 @@ import { Dropout } from '../dropout';
 import { Embedding } from '../embedding';
 import { emptyParameter, normal_, zeros_ } from '../init';
 import { Linear } from '../linear';
-import type { FactoryOptions, Module } from '../module';
+import type { FactoryOptions, ForwardHook, Module } from '../module';
 import type { Parameter } from '../parameter';
 import { computeProperty, restoreProperty } from '../parametrize';
 
@@ -175,15 +176,15 @@ abstract class AddedToOutput extends AdaptedLayer {
 	protected abstract contribution(name: string, input: Tensor): Tensor;
 
 	protected override attach(): () => void {
-		const { remove } = this.module.registerForwardHook((_, [input], output) => {
+		const added: ForwardHook = (_, [input], output) => {
 			const names = this.added;
 			if (names.length === 0) return undefined;
 			return tidy(() => {
 				const base = output as Tensor;
 				return names.reduce((sum, name) => add(sum, to(this.contribution(name, input as Tensor), base.dtype)), base);
 			});
-		});
-		return remove;
+		};
+		return this.module.registerForwardHook(repeats(added)).remove;
 	}
 }
 

@@ -1,5 +1,6 @@
 /** The base of all learning-rate schedules. */
 
+import { live } from '../../core/capture';
 import { requireCounts, requireListOf, wrongArgument } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -127,8 +128,10 @@ export abstract class RateScheduler extends LRScheduler {
 	}
 
 	override step(): void {
-		this.lastEpoch++;
-		this.#apply();
+		live(this, 'step', () => {
+			this.lastEpoch++;
+			this.#apply();
+		});
 	}
 
 	override begin(): void {

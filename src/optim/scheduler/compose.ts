@@ -1,4 +1,5 @@
 /** Schedules that combine schedules. */
+import { live } from '../../core/capture';
 import { requireCounts, requireListOf } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -87,11 +88,13 @@ export class SequentialLR extends ComposedScheduler {
 	}
 
 	override step(): void {
-		this.lastEpoch++;
-		const active = this.milestones.filter((milestone) => milestone <= this.lastEpoch).length;
-		const scheduler = this.schedulers[active]!;
-		if (active > 0 && this.milestones[active - 1] === this.lastEpoch) scheduler.restart();
-		else scheduler.step();
+		live(this, 'step', () => {
+			this.lastEpoch++;
+			const active = this.milestones.filter((milestone) => milestone <= this.lastEpoch).length;
+			const scheduler = this.schedulers[active]!;
+			if (active > 0 && this.milestones[active - 1] === this.lastEpoch) scheduler.restart();
+			else scheduler.step();
+		});
 	}
 }
 
@@ -105,8 +108,10 @@ export class ChainedScheduler extends ComposedScheduler {
 	}
 
 	override step(): void {
-		this.lastEpoch++;
-		for (const scheduler of this.schedulers) scheduler.step();
+		live(this, 'step', () => {
+			this.lastEpoch++;
+			for (const scheduler of this.schedulers) scheduler.step();
+		});
 	}
 
 	override begin(): void {

@@ -1,4 +1,5 @@
 /** Cyclic schedules. Some also move the momentum against the rate. */
+import { live } from '../../core/capture';
 import { requireCounts, requireFraction, requireOneOf, requirePositive } from '../../core/checks';
 import { ArgumentError } from '../../core/errors';
 import { checkOptions, pickOptions } from '../../core/options';
@@ -48,8 +49,10 @@ export class CosineAnnealingWarmRestarts extends RateScheduler {
 	}
 
 	override step(): void {
-		if (++this.#current >= this.#length) this.#turn();
-		super.step();
+		live(this, 'step', () => {
+			if (++this.#current >= this.#length) this.#turn();
+			super.step();
+		});
 	}
 
 	override begin(): void {
@@ -143,8 +146,10 @@ abstract class MomentumScheduler extends RateScheduler {
 	}
 
 	override step(): void {
-		super.step();
-		this.#applyMomentum();
+		live(this, 'step', () => {
+			super.step();
+			this.#applyMomentum();
+		});
 	}
 
 	override begin(): void {

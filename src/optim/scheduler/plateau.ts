@@ -1,4 +1,5 @@
 /** The schedule that depends on a metric. */
+import { witness } from '../../core/capture';
 import { requireCounts, requireFraction, requireNumber, requireOneOf, wrongArgument } from '../../core/checks';
 import { checkOptions } from '../../core/options';
 import { checkState, isCount, isListOf, isNumber, orNull } from '../../core/state';
@@ -98,6 +99,7 @@ export class ReduceLROnPlateau {
 	step(metric: number): void {
 		if (typeof metric !== 'number')
 			throw wrongArgument('ReduceLROnPlateau.step', 'the metric', 'a number', metric, '. Await loss.item()');
+		witness?.refuse('ReduceLROnPlateau.step takes a number of the host');
 		this.lastEpoch++;
 		if (this.#isBetter(metric)) {
 			this.best = metric;

@@ -1,0 +1,58 @@
+/**
+ * Recording the launches of a call and replaying them: the part of a backend that `compile` uses (src/compile). A device without launches,
+ * such as the CPU, has none of it.
+ *
+ * Every storage that a recorded launch binds is a *slot*. A replay binds a storage to each slot, except to those of temporaries, whose
+ * memory it takes from the pool.
+ */
+
+import type { DType, TypedArray } from '../../core/dtype';
+import type { RandomKey } from '../../core/philox';
+import type { Storage } from './storage';
+
+export interface RecordedSlot {
+	readonly storage: Storage;
+	/** Whether it is older than the recording, or was allocated or uploaded within. */
+	readonly origin: 'outer' | 'made' | 'uploaded';
+	readonly dtype: DType;
+	readonly length: number;
+	/** What the host uploaded. */
+	readonly data: TypedArray | null;
+	readonly isWritten: boolean;
+	readonly isReleased: boolean;
+	/** The first and the last launch that binds it; -1 if none does. */
+	readonly first: number;
+	readonly last: number;
+}
+
+export interface LaunchRecording {
+	/** The number of launches so far. */
+	readonly position: number;
+	readonly slots: readonly RecordedSlot[];
+	/** Launches and storages are not recorded while this is true. */
+	isPaused: boolean;
+	/** The slot of a storage. */
+	slotOf(storage: Storage): number;
+	/** Ends the recording. */
+	stop(): void;
+	/** The first difference to another recording, in words, or null. The keys of random operations count from each recording's `from`. */
+	difference(other: LaunchRecording): string | null;
+	/** Whether all random keys are among the `count` keys from `from` on. */
+	drawsFrom(from: RandomKey, count: number): boolean;
+	/** Makes a plan. `temporaries` are the slots that hold memory only during a replay. */
+	plan(temporaries: ReadonlySet<number>): LaunchPlan;
+}
+
+/** Recorded launches, ready to run again. A replay is `start`, then `bind` and `run` in any order that binds before it runs, then `end`. */
+export interface LaunchPlan {
+	readonly launches: number;
+	/** The bytes that a replay takes for temporaries, and the bytes that they took at once when the call ran eagerly. */
+	readonly temporaryBytes: number;
+	readonly eagerBytes: number;
+	/** Takes the memory of the temporaries, and sets the keys of random operations to those from `from` on. */
+	start(from: RandomKey): void;
+	bind(slot: number, storage: Storage): void;
+	/** Encodes the launches from `first` up to `end`. */
+	run(first: number, end: number): void;
+	end(): void;
+}
