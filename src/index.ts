@@ -76,3 +76,13 @@ export * as optim from './optim';
 export { GradScaler, type GradScalerOptions, type GradScalerState } from './optim/gradScaler';
 export { type GradientHook, type NestedArray, Tensor } from './tensor';
 export { keep, tidy } from './tidy';
+export {
+	type TunedClass,
+	type TunedKernel,
+	type TuneOptions,
+	type TuneReport,
+	type TuningTable,
+	tune,
+	tuning,
+	useTuning,
+} from './tune';

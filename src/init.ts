@@ -4,7 +4,7 @@ import type { DeviceName } from './backends/contract';
 import { deviceLossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/statistics';
-import { requireOneOf } from './core/checks';
+import { requireBoolean, requireOneOf } from './core/checks';
 import { DeviceError, type DeviceLostError } from './core/errors';
 import type { Global } from './core/globals';
 import { savedOnHost } from './core/memoryPressure';
@@ -18,6 +18,8 @@ export interface InitOptions {
 	readonly adapter?: Global<'GPUAdapter', object>;
 	/** Which of several GPUs to use. Default: high-performance. */
 	readonly powerPreference?: 'low-power' | 'high-performance';
+	/** Uses the choices of kernel variants that `tune` has kept for this adapter, if there are any. Default false. */
+	readonly tune?: boolean;
 }
 
 export interface DeviceInfo {
@@ -45,8 +47,9 @@ function inTurn<T>(fn: () => Promise<T>): Promise<T> {
  * adapter.
  */
 export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
-	checkOptions('init', options, ['device', 'adapter', 'powerPreference']);
-	const { device } = options;
+	checkOptions('init', options, ['device', 'adapter', 'powerPreference', 'tune']);
+	const { device, tune = false } = options;
+	requireBoolean('init', 'tune', tune);
 	if (device !== undefined) requireOneOf('init', 'device', device, ['webgpu', 'cpu']);
 	if (device === 'cpu') {
 		setDefaultDevice('cpu');
@@ -54,6 +57,7 @@ export async function init(options: InitOptions = {}): Promise<DeviceInfo> {
 	}
 	try {
 		const { info } = await inTurn(() => start(options));
+		if (tune) await useKeptTuning();
 		return { device: 'webgpu', adapter: info };
 	} catch (error) {
 		if (device === 'webgpu' || !(error instanceof DeviceError)) throw error;
@@ -78,6 +82,13 @@ async function start(options: InitOptions): Promise<WebGPUBackend> {
 	registerBackend(backend);
 	void backend.lost.then((loss) => forget(backend, loss));
 	return backend;
+}
+
+/** Uses the choices that `tune` has kept: src/tune.ts, which needs this file, sets it. */
+let useKeptTuning: () => Promise<void> = async () => {};
+
+export function setKeptTuning(use: () => Promise<void>): void {
+	useKeptTuning = use;
 }
 
 function forget(backend: WebGPUBackend, loss: DeviceLostError): void {

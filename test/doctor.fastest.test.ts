@@ -2,9 +2,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init, shutdown } from 'wgrad';
-import { formsOf } from '../bench/doctor/forms';
 import { examine, formatReport, verdict } from '../bench/doctor/report';
 import { sweep } from '../bench/doctor/sweep';
+import { formsOf } from '../src/backends/webgpu/forms';
 import type { Gpu } from '../src/backends/webgpu/launch';
 import { webgpuBackend } from '../src/init';
 import { entries } from './ops';

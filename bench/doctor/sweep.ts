@@ -5,13 +5,14 @@
  * The first samples of all operations come first, in all forms, then the second ones, and so on. So a sweep that runs out of time
  * has seen every operation. Other forms run only the operations whose launchers ask for the kind of adapter.
  */
+import { type Form, formsOf } from '../../src/backends/webgpu/forms';
 import type { Gpu } from '../../src/backends/webgpu/launch';
 import { webgpuBackend } from '../../src/init';
 import { entries as everyEntry } from '../../test/ops';
 import type { OpEntry, Sample } from '../../test/ops/database';
 import { hasHalfSample, referenceOfHalf, requireSameHalf, runHalf } from '../../test/proofs/halfOutcomes';
 import { type Outcome, requireSameOutcome, runSample } from '../../test/proofs/outcomes';
-import { type Form, formsOf, runtimeOf } from './forms';
+import { runtimeOf } from './runtime';
 
 /** A sample with a wrong result, or one that throws. */
 export interface Failure {

@@ -16,6 +16,7 @@ import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
 import { elementwiseKernels } from './elementwise';
 import { embeddingKernels } from './embedding';
+import { type Form, formsOf } from './forms';
 import { gradScalerKernels } from './gradScaler';
 import { indexingKernels } from './indexing';
 import { IndexReports } from './indexReports';
@@ -40,6 +41,7 @@ import { rnnKernels } from './rnn';
 import { sampleKernels } from './sample';
 import { softmaxKernels } from './softmax';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './statistics';
+import { type Choices, choosing, type KernelCall, watching } from './tuning';
 
 interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
 	/** The number of pipelines to keep; 1,024 by default. */
@@ -72,6 +74,12 @@ export interface WebGPUBackend extends Backend {
 	 * kernel that writes nothing cannot find the right result there. For tests of the variants.
 	 */
 	chooseFor(gpu: Gpu): void;
+	/** The kernels for another kind of adapter. */
+	kernelsOf(form: Form): Kernels;
+	/** From now on the variants of kernels follow `choices`; null: the launchers' own choice. */
+	follow(choices: Choices | null): void;
+	/** Shows every call of a kernel with several variants to `see`, before it runs; undefined ends it. */
+	watch(see: ((call: KernelCall) => void) | undefined): void;
 	/**
 	 * Frees everything, except the buffers of live storages if the caller made the device. Pending reads reject. Resolves when the
 	 * driver has no work left.
@@ -109,6 +117,9 @@ class Runtime implements WebGPUBackend {
 	private readonly commands: Commands;
 	private readonly storages: Memory;
 	private chosenFor: Gpu;
+	readonly #formKernels = new Map<string, Kernels>();
+	#choices: Choices | null = null;
+	#see: ((call: KernelCall) => void) | undefined;
 	/** Until the first bfloat16, launches need not look for it. */
 	private holdsBfloat16 = false;
 	private readonly batchLaunches: number;
@@ -164,8 +175,8 @@ class Runtime implements WebGPUBackend {
 			isSoftware: info.isSoftware,
 			subgroupSize: this.features.has('subgroups') ? info.subgroupSize : 0,
 		};
-		this.kernels = webgpuKernels(this.gpu);
 		this.chosenFor = this.gpu;
+		this.kernels = this.#build();
 		gpuDevice.addEventListener('uncapturederror', this.onUncapturedError);
 		this.lost = gpuDevice.lost.then(({ reason, message }) => {
 			const why = message || (reason === 'destroyed' ? 'it was destroyed' : 'no reason was given');
@@ -333,8 +344,34 @@ class Runtime implements WebGPUBackend {
 		this.flush();
 		this.storages.trim(0);
 		this.chosenFor = gpu;
-		this.kernels = webgpuKernels(gpu);
-		if (this.holdsBfloat16) this.kernels = takingBfloat16(gpu, this.kernels);
+		this.kernels = this.#build();
+	}
+
+	kernelsOf({ name, claims }: Form): Kernels {
+		const kernels = this.#formKernels.get(name) ?? webgpuKernels({ ...this.gpu, ...claims });
+		this.#formKernels.set(name, kernels);
+		return kernels;
+	}
+
+	follow(choices: Choices | null): void {
+		this.#choices = choices;
+		this.kernels = this.#build();
+	}
+
+	watch(see: ((call: KernelCall) => void) | undefined): void {
+		this.#see = see;
+		this.kernels = this.#build();
+	}
+
+	/** The kernels with all that is set: the kind of adapter, the choices, the watcher, and bfloat16, whose copies they see as float32. */
+	#build(): Kernels {
+		let kernels = webgpuKernels(this.chosenFor);
+		if (this.#choices !== null) {
+			const forms = new Map(formsOf(this.gpu).map((form) => [form.name, form]));
+			kernels = choosing(kernels, this.#choices, (name) => (forms.has(name) ? this.kernelsOf(forms.get(name)!) : undefined));
+		}
+		if (this.#see !== undefined) kernels = watching(kernels, this.#see);
+		return this.holdsBfloat16 ? takingBfloat16(this.chosenFor, kernels) : kernels;
 	}
 
 	async destroy(): Promise<void> {
@@ -360,7 +397,7 @@ class Runtime implements WebGPUBackend {
 		}
 		if (dtype === 'bfloat16' && !this.holdsBfloat16) {
 			this.holdsBfloat16 = true;
-			this.kernels = takingBfloat16(this.chosenFor, this.kernels);
+			this.kernels = this.#build();
 		}
 		const block = this.storages.take(length * gpuBytes(dtype), forHost, { operation, dtype, length, shape });
 		return new GpuStorage(this, dtype, length, block);
