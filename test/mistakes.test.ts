@@ -286,7 +286,7 @@ for (const [title, call, message] of MISTAKES) {
 /** Classes with required constructor arguments. The first missing or wrong argument throws, and the error names the class. */
 const DEMANDING = new Set(
 	`Linear Bilinear Embedding EmbeddingBag Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d
-	MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
+	MaxPool1d MaxPool2d MaxPool3d MaxUnpool1d MaxUnpool2d MaxUnpool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d
 	AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d BatchNorm1d BatchNorm2d BatchNorm3d LayerNorm RMSNorm GroupNorm
 	InstanceNorm1d InstanceNorm2d InstanceNorm3d LocalResponseNorm Softmax LogSoftmax Softmin Threshold Unflatten Unfold Fold
 	PixelShuffle PixelUnshuffle ChannelShuffle Upsample UpsamplingNearest2d UpsamplingBilinear2d ConstantPad1d ConstantPad2d

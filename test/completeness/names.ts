@@ -11,7 +11,7 @@ function words(text: string): string[] {
 
 /** Functions, classes and namespaces other than operations on tensors. */
 export const INFRASTRUCTURE = words(`
-	init shutdown sync setDefaultDevice defaultDevice memory counters profile manualSeed tidy keep autocast GradScaler
+	init shutdown sync setDefaultDevice defaultDevice memory counters profile tune tuning useTuning manualSeed tidy keep autocast GradScaler
 	noGrad enableGrad isGradEnabled grad backward customOp checkpoint compile saveOnCpu gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian
 	Tensor nn optim io distributions fft linalg quantize prepareQat calibrate promoteTypes resultType
 `);
