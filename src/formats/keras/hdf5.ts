@@ -47,6 +47,7 @@ const MOST_TEXT = 2 ** 26;
 /** Opens the file in `bytes` and passes it to `use`. */
 export async function readHdf5<T>(bytes: Uint8Array, use: (file: H5Reader) => T): Promise<T> {
 	if (bytes.length >= MOST_BYTES) fail(`it has ${bytes.length} bytes, and less than ${MOST_BYTES} can be read`);
+	checkHeaps(bytes);
 	const h5 = await library();
 	const path = `/read-${files++}.h5`;
 	const { FS } = h5.Module;
@@ -63,6 +64,26 @@ export async function readHdf5<T>(bytes: Uint8Array, use: (file: H5Reader) => T)
 		} catch {}
 		speak();
 		FS.unlink(path);
+	}
+}
+
+const HEAP_HEADER = 16;
+
+/** Throws if a global heap, where texts are, has an object of a wrong size: some keep the library in an endless loop. */
+function checkHeaps(bytes: Uint8Array): void {
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const sizeAt = (at: number) => view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
+	for (let start = 0; start + HEAP_HEADER <= bytes.length; start += 8) {
+		// 'GCOL', version 1.
+		if (view.getUint32(start, false) !== 0x47434f4c || view.getUint32(start + 4, true) !== 1) continue;
+		const end = start + sizeAt(start + 8);
+		if (end > bytes.length) fail('it is damaged: a heap reaches beyond its end');
+		for (let at = start + HEAP_HEADER; at + HEAP_HEADER <= end; ) {
+			const isFree = view.getUint16(at, true) === 0;
+			const size = sizeAt(at + 8);
+			at += isFree ? size : HEAP_HEADER + 8 * Math.ceil(size / 8);
+			if (at > end || (isFree && size < HEAP_HEADER)) fail('it is damaged: an object in a heap has a wrong size');
+		}
 	}
 }
 
