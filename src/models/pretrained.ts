@@ -137,7 +137,9 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 	const open = await openFolder(source, options);
 	const config = await readJson(open, 'config.json');
 	if (config === null || typeof config !== 'object' || Array.isArray(config)) {
-		throw new FormatError(`fromPretrained: ${String(source)} has no config.json that describes a model`);
+		const what =
+			typeof source === 'string' || source instanceof URL ? String(source) : 'name' in source ? source.name : 'the list of files';
+		throw new FormatError(`fromPretrained: ${what} has no config.json that describes a model`);
 	}
 	const generation = (await readJson(open, 'generation_config.json')) as PretrainedConfig | null;
 	const kind = (config as PretrainedConfig).model_type ?? (config as PretrainedConfig)._class_name;

@@ -16,9 +16,11 @@ interface Expected {
 /** The folders with a page. */
 const PAGES = new Map<string, Expected>([
 	['adapt', { file: 'moby-dick.txt', chart: true, cpu: true }],
+	['chat', { cpu: true }],
 	['doctor', {}],
 	['gpt', { file: 'moby-dick.txt', chart: true, cpu: true }],
 	['mnist', { file: 'mnist.bin.gz', chart: true, cpu: true }],
+	['similarity', { cpu: true }],
 ]);
 
 const pages = pageSuite('the pages');
