@@ -2,7 +2,7 @@
 import type { Device } from 'wgrad';
 import { filesFromDrop } from 'wgrad/data';
 import { fromPretrained, type ModelSource, type Pretrained } from 'wgrad/models';
-import { element, messageOf, showProgress } from './page';
+import { element, showProgress } from './page';
 
 /** A model to open, and what to call it. */
 export interface Chosen {
@@ -56,18 +56,13 @@ function nameOf(path: string): string {
 	return path.includes('/') ? path.split('/')[0]! : 'your files';
 }
 
-/** Opens a model and shows the progress. Problems are said in plain words. */
-export async function openModel({ source, name }: Chosen, device: Device, signal: AbortSignal): Promise<Pretrained> {
-	try {
-		return await fromPretrained(source, {
-			device,
-			signal,
-			onProgress: (loaded, total) => showProgress(loaded / total, `${name}: ${loaded} of ${total} tensors`),
-		});
-	} catch (error) {
-		if (signal.aborted) throw error;
-		throw new Error(inPlainWords(messageOf(error)), { cause: error });
-	}
+/** Opens a model and shows the progress. */
+export function openModel({ source, name }: Chosen, device: Device, signal: AbortSignal): Promise<Pretrained> {
+	return fromPretrained(source, {
+		device,
+		signal,
+		onProgress: (loaded, total) => showProgress(loaded / total, `${name}: ${loaded} of ${total} tensors`),
+	});
 }
 
 /** The model's `model_type`. A bundler may have shortened the name of its class. */
@@ -75,7 +70,7 @@ export function kindOf({ model }: Pretrained): string {
 	return String(model.config.model_type);
 }
 
-/** What to do about a problem, by its message. */
+/** What to do about a problem of the library, by its message. */
 const ADVICE: readonly (readonly [RegExp, string])[] = [
 	[/no config\.json/, 'There is no config.json. Choose the whole folder of a model, or the address of one.'],
 	[/model_type is/, 'The page does not know this kind of model.'],
