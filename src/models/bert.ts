@@ -10,7 +10,7 @@ import { tidy } from '../tidy';
 import { ACTIVATIONS } from './activations';
 import { ConfigReader, type PretrainedConfig } from './config';
 import { Dense, Encoder, type EncoderLayerOptions, encoderLayerOptions, SelfAttention } from './encoder';
-import { HubModule, PretrainedModel } from './hubModule';
+import { HubModule, PretrainedModel, requireLength } from './hubModule';
 
 /** norm(residual + dropout(x W + b)). */
 class Output extends HubModule {
@@ -164,6 +164,7 @@ export class BertModel extends PretrainedModel {
 	}
 
 	override forward(tokens: Tensor, { attentionMask = null, tokenTypeIds = null }: BertCall = {}): BertOutput {
+		requireLength(this, tokens.shape[1] ?? 0, this.maxLength);
 		return tidy(() => {
 			const mask = attentionMask && reshape(ne(attentionMask, 0), [tokens.shape[0]!, 1, 1, tokens.shape[1]!]);
 			const lastHiddenState = this.encoder.forward(this.embeddings.forward(tokens, tokenTypeIds), mask);

@@ -6,7 +6,7 @@ import { tensor } from '../ops/creation';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type GenerateOptions, generate } from './generate';
-import { inferring, PretrainedModel } from './hubModule';
+import { inferring, PretrainedModel, requireLength } from './hubModule';
 
 /** What all layers of a decoder need to know of one call. */
 export interface DecoderCall {
@@ -79,6 +79,7 @@ export abstract class CausalModel extends PretrainedModel {
 		const earlier = caches?.[0]?.length ?? 0;
 		const length = tokens.shape[1] ?? 0;
 		requireCounts(this.constructor.name, { tokens: length }, 1);
+		requireLength(this, earlier + length, this.maxLength);
 		const padded = padding?.some((count) => count > 0) ? padding : null;
 		const isCausal = earlier === 0 && padded === null && (this.window === null || length <= this.window);
 		const needsMask = !isCausal && (length > 1 || padded !== null || (this.window !== null && earlier >= this.window));

@@ -1,5 +1,6 @@
 /** The base of the architectures' modules. */
 import { noGrad } from '../autograd/modes';
+import { ArgumentError } from '../core/errors';
 import { Module, type Parameter } from '../nn';
 import type { PretrainedConfig } from './config';
 
@@ -28,6 +29,14 @@ export function inferring<T>(model: Module, compute: () => T): T {
 	} finally {
 		model.train(training);
 	}
+}
+
+/** Throws unless a model sees this many tokens at once. */
+export function requireLength(model: Module, tokens: number, maxLength: number): void {
+	if (tokens <= maxLength) return;
+	throw new ArgumentError(
+		`${model.constructor.name}: ${tokens} tokens are more than the ${maxLength} that the model sees. Shorten the text, for example with the maxLength of encodeBatch()`,
+	);
 }
 
 /** A whole architecture. */

@@ -4,12 +4,14 @@ import { describe } from '../core/checks';
 import type { DType } from '../core/dtype';
 import { ArgumentError, FormatError } from '../core/errors';
 import { checkOptions } from '../core/options';
-import type { Shape } from '../core/shape';
+import { type Shape, sameShape } from '../core/shape';
 import { parsed, type Source, sourceName } from '../data/sources';
 import { readIndex, withTensors } from '../io/load';
 import type { OpenOptions } from '../io/options';
 import { saveSafetensors } from '../io/state';
 import type { StateDict } from '../nn';
+import { withoutRandomValues } from '../nn/skipInit';
+import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { BertModel } from './bert';
 import { CausalModel } from './causalModel';
@@ -149,7 +151,7 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 			`fromPretrained: config.json: model_type is ${describe(kind)}; wgrad has ${Object.keys(ARCHITECTURES).join(', ')}`,
 		);
 	}
-	const model = ARCHITECTURES[kind]!(config as PretrainedConfig, options);
+	const model = withoutRandomValues(() => ARCHITECTURES[kind]!(config as PretrainedConfig, options));
 	model.generation = generation;
 	// First, so that no weight is in memory twice.
 	if (options.dtype !== undefined) model.to(options.dtype);
@@ -185,7 +187,7 @@ async function weightFiles(
 	return { files, expected: [...map.keys()] };
 }
 
-/** Copies the tensors of all files into the model, one at a time. */
+/** Gives the tensors of all files to the model, one at a time. Copies those of another dtype. */
 async function loadWeights(
 	model: PretrainedModel,
 	open: OpenFile,
@@ -200,11 +202,18 @@ async function loadWeights(
 			return key === null ? [] : [[key, { shape }] as const];
 		});
 		requireComplete(model, files, Object.fromEntries(own));
+		const targets = new Map<string, Tensor>([...model.namedParameters(), ...model.namedBuffers()]);
 		let loaded = 0;
 		await read(
 			({ name, tensor }) => {
-				model.loadStateDict({ [model.keyOf(name)!]: tensor }, { strict: false });
-				tensor.dispose();
+				const key = model.keyOf(name)!;
+				const target = targets.get(key);
+				if (target?.dtype === tensor.dtype && target.device === tensor.device && sameShape(target.shape, tensor.shape))
+					target.adopt(tensor);
+				else {
+					model.loadStateDict({ [key]: tensor }, { strict: false });
+					tensor.dispose();
+				}
 				onProgress?.(++loaded, own.length);
 			},
 			(name) => model.keyOf(name) !== null,

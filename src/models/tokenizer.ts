@@ -45,13 +45,21 @@ export class Tokenizer {
 		return ids.length === 0 ? '' : this.#encoder.decode(ids, { skip_special_tokens: skipSpecialTokens });
 	}
 
-	/** Texts of any lengths as int32 [N, L], padded on the right, with a bool mask [N, L] that is false for padding. */
+	/**
+	 * Texts of any lengths as int32 [N, L], padded on the right, with a bool mask [N, L] that is false for padding. Texts of more than `maxLength` tokens
+	 * are cut, but keep the token that ends a text. Default: the `model_max_length` of the config.
+	 */
 	encodeBatch(
 		texts: readonly string[],
-		{ maxLength = Infinity }: { readonly maxLength?: number } = {},
+		{ maxLength = this.#longest }: { readonly maxLength?: number } = {},
 	): { tokens: Tensor; attentionMask: Tensor } {
 		if (texts.length === 0) throw new ArgumentError('Tokenizer.encodeBatch: it needs at least one text');
-		const rows = texts.map((text) => this.encode(text).slice(0, maxLength));
+		const end = this.encode('').at(-1);
+		const rows = texts.map((text) => {
+			const row = this.encode(text);
+			if (row.length <= maxLength) return row;
+			return end === undefined || row.at(-1) !== end ? row.slice(0, maxLength) : [...row.slice(0, maxLength - 1), end];
+		});
 		const length = Math.max(...rows.map((row) => row.length));
 		const pad = this.tokenId('pad_token') ?? 0;
 		const shape = [rows.length, length];
@@ -64,6 +72,11 @@ export class Tokenizer {
 	tokenId(name: string): number | undefined {
 		const text = this.#special(name);
 		return text === undefined ? undefined : this.#encoder.token_to_id(text);
+	}
+
+	get #longest(): number {
+		const longest = this.#config.model_max_length;
+		return typeof longest === 'number' ? longest : Number.POSITIVE_INFINITY;
 	}
 
 	#special(name: string): string | undefined {

@@ -17,7 +17,7 @@ import { ConfigReader, type PretrainedConfig } from './config';
 import { type GenerateOptions, type Generating, generate } from './generate';
 import { TiedHead } from './gpt2';
 import { attendCausally, mergeHeads, splitHeads } from './heads';
-import { HubModule, inferring, PretrainedModel } from './hubModule';
+import { HubModule, inferring, PretrainedModel, requireLength } from './hubModule';
 import { HOP, logMel, SAMPLE_RATE } from './logMel';
 
 interface LayerOptions {
@@ -277,6 +277,7 @@ export class WhisperForConditionalGeneration extends PretrainedModel {
 	/** Logits [N, L, vocabulary] for spectrograms [N, bins, frames] and the text's tokens, int32 [N, L]. */
 	override forward(features: Tensor, tokens: Tensor): Tensor {
 		this.checkFeatures(features);
+		requireLength(this, tokens.shape[1] ?? 0, this.maxLength);
 		return tidy(() => this.projOut.forward(this.model.forward(features, tokens)));
 	}
 

@@ -12,6 +12,7 @@ import { empty, emptyOn, markWritten, Tensor } from '../tensor';
 import { requireDistinct, requireRank, requireTensor } from '../tensorChecks';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
+import { areRandomValuesSkipped } from './skipInit';
 
 /** A parameter without values yet; fill it with one of the functions below. */
 export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
@@ -66,6 +67,7 @@ function written<T extends Tensor>(tensor: T, operation: string): T {
 function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tensor) => void): T {
 	const target = written(tensor, operation);
 	requireFloating(operation, target.dtype);
+	if (areRandomValuesSkipped()) return tensor;
 	runOperation(operation, () => {
 		if (target.isContiguous && target.storage.length === target.size) {
 			draw(target);

@@ -461,12 +461,12 @@ def greedy(model, config, shapes, prompt, count):
     return tokens[len(prompt) :]
 
 
-def greedy_speech(config, samples, count):
+def greedy_speech(config, samples, count, weights=None):
     """As `greedy`, after the forced tokens, without suppressed ones."""
     tokens = [config["decoder_start_token_id"], *(token for _, token in config["forced_decoder_ids"])]
     prompt = len(tokens)
     for i in range(count):
-        logits = whisper(Weights(), config, samples[None], torch.tensor([tokens]))[0, -1]
+        logits = whisper(weights or Weights(), config, samples[None], torch.tensor([tokens]))[0, -1]
         logits[config["suppress_tokens"] + (config["begin_suppress_tokens"] if i == 0 else [])] = -math.inf
         tokens.append(int(logits.argmax()))
     return tokens[prompt:]

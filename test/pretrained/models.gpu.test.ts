@@ -1,7 +1,7 @@
 /** Architectures with the weights of their files, against PyTorch; generation; and files that are wrong. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cat, init, type Tensor } from 'wgrad';
+import { cat, init, manualSeed, randn, type Tensor } from 'wgrad';
 import {
 	BertModel,
 	CausalModel,
@@ -95,6 +95,15 @@ async function heardIs(model: WhisperForConditionalGeneration, greedy: readonly 
 		greedy,
 	);
 }
+
+test('loading draws no random numbers, so that later draws do not depend on it', async () => {
+	const draw = async () => Array.from(await randn([4]).data());
+	manualSeed(3);
+	const expected = await draw();
+	manualSeed(3);
+	await gpt2();
+	assert.equal(await draw(), expected);
+});
 
 async function gpt2(): Promise<CausalModel> {
 	return (await fromPretrained<CausalModel>(await filesOf(GOLDEN.gpt2!))).model;

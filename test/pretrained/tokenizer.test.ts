@@ -8,6 +8,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init } from 'wgrad';
 import {
+	BertModel,
 	type CausalModel,
 	fromPretrained,
 	Pretrained,
@@ -51,6 +52,24 @@ test('text becomes tokens and text again', async () => {
 		[true, true],
 		[true, true],
 	]);
+});
+
+test('long texts are cut at the length of the model, before the token that ends a text', async () => {
+	const post = (token: string) => ({ SpecialToken: { id: token, type_id: 0 } });
+	const ending = {
+		type: 'TemplateProcessing',
+		single: [{ Sequence: { id: 'A', type_id: 0 } }, post('<|end|>')],
+		pair: [],
+		special_tokens: { '<|end|>': { id: '<|end|>', ids: [259], tokens: ['<|end|>'] } },
+	};
+	const tokenizer = await Tokenizer.from({ ...TOKENIZER, post_processor: ending }, { ...SETTINGS, model_max_length: 3 });
+	assert.equal(await tokenizer.encodeBatch(['the', 'the the the the']).tokens.toArray(), [
+		[257, 259, 259],
+		[257, 258, 259],
+	]);
+	const bert = new BertModel({ ...GOLDEN.bert!.config, max_position_embeddings: 2 });
+	const { tokens, attentionMask } = tokenizer.encodeBatch(['the the']);
+	assert.throws(() => bert.embed(tokens, { attentionMask }), /BertModel: 3 tokens are more than the 2 that the model sees/);
 });
 
 test('conversations follow the chat template', async () => {
