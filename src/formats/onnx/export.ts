@@ -52,7 +52,7 @@ const NAMES = ['inputs', 'outputs', 'dynamicBatch', 'dynamicAxes', 'opset', 'tra
  * const bytes = await toOnnx(model, { inputs: { image: zeros([1, 3, 32, 32]) }, outputs: ['logits'] });
  * ```
  */
-export async function toOnnx(model: OnnxModel, options: OnnxOptions): Promise<Uint8Array<ArrayBuffer>> {
+export async function toOnnx(model: OnnxModel, options: OnnxOptions): Promise<Uint8Array> {
 	checkOptions('toOnnx', options, NAMES);
 	return exported('toOnnx', model, options, async ({ model, initializers }) => {
 		const bytes = initializers.reduce((sum, initializer) => sum + byteLength(initializer), 0);

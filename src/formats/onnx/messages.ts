@@ -233,6 +233,6 @@ export function decodeModel(bytes: Uint8Array): ModelProto {
 	}
 }
 
-export function encodeModel(model: Message<ModelProto>): Uint8Array<ArrayBuffer> {
-	return Model.encode(model).finish() as Uint8Array<ArrayBuffer>;
+export function encodeModel(model: Message<ModelProto>): Uint8Array {
+	return Model.encode(model).finish();
 }

@@ -173,14 +173,14 @@ export function byteLength({ data }: Initializer): number {
 	return data instanceof Tensor ? data.size * WIDTHS[data.dtype] : data.length;
 }
 
-export async function bytesOf({ data }: Initializer): Promise<Uint8Array<ArrayBuffer>> {
-	if (!(data instanceof Tensor)) return data as Uint8Array<ArrayBuffer>;
+export async function bytesOf({ data }: Initializer): Promise<Uint8Array> {
+	if (!(data instanceof Tensor)) return data as Uint8Array;
 	const { buffer, byteOffset, byteLength } = storedArray(data.dtype, await data.data());
 	return new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
 }
 
 /** The bytes of the external file, one tensor at a time. */
-export async function* externalParts({ external }: Weights): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+export async function* externalParts({ external }: Weights): AsyncGenerator<Uint8Array> {
 	let position = 0;
 	for (const { initializer, offset, length } of external) {
 		if (offset > position) yield new Uint8Array(offset - position);

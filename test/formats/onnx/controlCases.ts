@@ -4,7 +4,7 @@ import { f, fixed, type Given, ints, model, node, scalar, tensorProto, v, value 
 export interface ControlCase {
 	readonly name: string;
 	readonly operators: readonly string[];
-	readonly bytes: Uint8Array<ArrayBuffer>;
+	readonly bytes: Uint8Array;
 	readonly given: Readonly<Record<string, Given>>;
 	readonly waits?: boolean;
 }

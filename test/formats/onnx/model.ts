@@ -137,7 +137,7 @@ export function value(name: string, type: ElementType | null, shape: readonly (n
 	return { name, type: { tensorType: { elemType: DATA_TYPE[type], ...(dim && { shape: { dim } }) } } };
 }
 
-export function model(graph: Message<GraphProto>, version = 21): Uint8Array<ArrayBuffer> {
+export function model(graph: Message<GraphProto>, version = 21): Uint8Array {
 	const opsetImport = [
 		{ domain: '', version },
 		{ domain: 'com.microsoft', version: 1 },
@@ -146,14 +146,7 @@ export function model(graph: Message<GraphProto>, version = 21): Uint8Array<Arra
 }
 
 /** The model of a case. Its inputs are x0, x1, ... and its outputs y0, y1, ... */
-export function modelOf({
-	op,
-	domain = '',
-	version = 21,
-	attributes = {},
-	inputs,
-	outputs = 1,
-}: OnnxCase): Uint8Array<ArrayBuffer> {
+export function modelOf({ op, domain = '', version = 21, attributes = {}, inputs, outputs = 1 }: OnnxCase): Uint8Array {
 	const wanted = typeof outputs === 'number' ? new Array<boolean>(outputs).fill(true) : outputs;
 	const names = wanted.map((isWanted, i) => (isWanted ? `y${i}` : ''));
 	const initializer = inputs.flatMap((given, i) => (given?.fixed ? [tensorProto(`x${i}`, given)] : []));
