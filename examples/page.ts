@@ -111,8 +111,8 @@ async function consent(): Promise<void> {
 	button.hidden = true;
 }
 
-/** Offers bytes or text as a download. */
-export function offerDownload(name: string, content: string | Uint8Array): void {
+/** Offers bytes, text or a blob as a download. */
+export function offerDownload(name: string, content: string | Uint8Array | Blob): void {
 	const link = document.createElement('a');
 	link.href = URL.createObjectURL(new Blob([content as BlobPart]));
 	link.download = name;

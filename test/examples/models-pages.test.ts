@@ -150,4 +150,34 @@ pages('similarity: ranks the sentences, and the same one comes first', async ({ 
 	await tab.context().close();
 });
 
+pages('upscale: doubles the sample, saves it, and names a file that is no picture', async ({ browser, url }) => {
+	const { tab, errors } = await openTab(browser, PHONE);
+	await tab.goto(`${url}upscale/`);
+	await waitForPhase(tab, /Ready/);
+	await requireNoOverflow(tab);
+	assert.not(await tab.locator('#save').isEnabled());
+	await tab.focus('#sample');
+	await tab.keyboard.press('Enter');
+	await waitForText(tab, 'status', /100 %/);
+	await waitForPhase(tab, /Ready/);
+	assert.is(await text(tab, 'size'), '128 × 128');
+	assert.is(await text(tab, 'result'), '256 × 256');
+	assert.ok(Number(await text(tab, 'speed')) > 0);
+	// The network keeps the colours, and adds what the browser does not.
+	const apart = await tab.evaluate(() => {
+		const [a, b] = ['before', 'after'].map(
+			(id) => (document.getElementById(id) as HTMLCanvasElement).getContext('2d')!.getImageData(0, 0, 256, 256).data,
+		);
+		return a!.reduce((sum, value, i) => sum + Math.abs(value - b![i]!), 0) / a!.length;
+	});
+	assert.ok(apart > 0.1 && apart < 12, `the pictures differ by ${apart} on average`);
+	await screenshot(tab, 'upscale-page');
+	const [saved] = await Promise.all([tab.waitForEvent('download'), tab.click('#save')]);
+	assert.is(saved.suggestedFilename(), 'enlarged.png');
+	await tab.setInputFiles('#file', { name: 'text.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+	await noticeOf(tab, /cannot read this file as a picture/);
+	assert.equal(errors, []);
+	await tab.context().close();
+});
+
 pages.run();

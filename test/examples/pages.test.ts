@@ -21,6 +21,7 @@ const PAGES = new Map<string, Expected>([
 	['gpt', { file: 'moby-dick.txt', chart: true, cpu: true }],
 	['mnist', { file: 'mnist.bin.gz', chart: true, cpu: true }],
 	['similarity', { cpu: true }],
+	['upscale', { file: 'group1-shard1of1.bin', cpu: true }],
 ]);
 
 const pages = pageSuite('the pages');
