@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import protobuf from 'protobufjs';
 import { TINY } from './cases.mjs';
 
-/** The data type FLOAT of ONNX. */
+/** The data type FLOAT of ONNX; the type of attribute INTS is 7. */
 const FLOAT = 1;
 
 /** By the names of cases: the files in base64. @param {string} root the repository */
@@ -26,7 +26,7 @@ export async function models(root) {
 		matmul: model(['a', 'b'], [{ opType: 'MatMul', input: ['a', 'b'], output: ['y'] }]),
 		conv: model(
 			['x', 'w'],
-			[{ opType: 'Conv', input: ['x', 'w'], output: ['y'], attribute: [{ name: 'pads', type: 'INTS', ints: [1, 1, 1, 1] }] }],
+			[{ opType: 'Conv', input: ['x', 'w'], output: ['y'], attribute: [{ name: 'pads', type: 7, ints: [1, 1, 1, 1] }] }],
 		),
 		softmax: model(['x'], [{ opType: 'Softmax', input: ['x'], output: ['y'] }]),
 		tiny: model(['x'], chain, [{ name: 'one', dataType: FLOAT, dims: [], floatData: [1] }]),

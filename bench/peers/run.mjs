@@ -46,7 +46,11 @@ const { values: options } = parseArgs({
 	},
 });
 
-/** A library that answers. @typedef {{ ask(ask: string, ...args: unknown[]): Promise<any>, close(): void }} Peer */
+/**
+ * A library that answers. `rest` stops its process between its turns, because some libraries keep the CPU busy while they wait.
+ *
+ * @typedef {{ ask(ask: string, ...args: unknown[]): Promise<any>, rest?(on: boolean): void, close(): void }} Peer
+ */
 
 /** Sends numbered messages and settles their answers. @param {(message: object) => void} send @param {() => void} close */
 function peerOf(send, close) {
@@ -94,7 +98,7 @@ async function openProcess(library) {
 	});
 	child.on('message', peer.receive);
 	child.on('exit', (code, signal) => peer.fail(`its process ended with ${signal ?? code}: ${complaint}`));
-	return peer;
+	return { ...peer, rest: (on) => child.kill(on ? 'SIGSTOP' : 'SIGCONT') };
 }
 
 /** @returns {Promise<Peer>} */
@@ -108,7 +112,7 @@ async function openTorch() {
 	);
 	createInterface({ input: child.stdout }).on('line', (line) => peer.receive(JSON.parse(line)));
 	child.on('exit', (code, signal) => peer.fail(`python3 ended with ${signal ?? code}`));
-	return peer;
+	return { ...peer, rest: (on) => child.kill(on ? 'SIGSTOP' : 'SIGCONT') };
 }
 
 /** Bundles a library's page, serves it, and opens it. @param {string} library @returns {Promise<Peer>} */
@@ -218,6 +222,7 @@ async function main() {
 				if (!(apart <= tolerance)) throw new Error(`wrong: off by ${apart.toExponential(1)} of the largest value`);
 				row[library] = { firstMs };
 				running.set(library, { peer, times: [] });
+				peer.rest?.(true);
 			} catch (error) {
 				const problem = error instanceof Error ? error.message : String(error);
 				console.error(`${name}, ${library}: ${problem}`);
@@ -226,7 +231,11 @@ async function main() {
 			}
 		}
 		for (let round = 0; round < Number(options.rounds); round++)
-			for (const { peer, times } of running.values()) times.push(await peer.ask('time', repeats));
+			for (const { peer, times } of running.values()) {
+				peer.rest?.(false);
+				times.push(await peer.ask('time', repeats));
+				peer.rest?.(true);
+			}
 		for (const [library, { peer, times }] of running) {
 			Object.assign(row[library], { ms: median(times), low: Math.min(...times), high: Math.max(...times) });
 			peer.close();

@@ -7,6 +7,8 @@ import * as spec from './cases.mjs';
 const tf = module.default ?? module;
 
 export async function open() {
+	// Else it computes small tensors on the CPU.
+	tf.env().set('WEBGPU_CPU_FORWARD', false);
 	await tf.setBackend('webgpu');
 	await tf.ready();
 	if (tf.getBackend() !== 'webgpu') throw new Error(`tfjs runs on ${tf.getBackend()}`);
