@@ -76,7 +76,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
 	[/model_type is/, 'The page does not know this kind of model.'],
 	[
 		/neither a folder nor an address/,
-		'This is no address. It begins with https:// or names a model, such as HuggingFaceTB/SmolLM2-135M-Instruct.',
+		'The page cannot find a model there. Give an address that begins with https://, or a name on the hub, such as HuggingFaceTB/SmolLM2-135M-Instruct.',
 	],
 	[/cannot be fetched|the server answered|download/i, 'The model could not be downloaded. Check the address and the network.'],
 	[

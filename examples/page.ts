@@ -111,6 +111,29 @@ async function consent(): Promise<void> {
 	button.hidden = true;
 }
 
+/** Calls `take` with a file that is chosen, or dropped on `place`, while the input is enabled. */
+export function onFile(input: HTMLInputElement, place: HTMLElement, take: (file: File) => void): void {
+	input.addEventListener('change', () => {
+		const [file] = input.files ?? [];
+		if (file !== undefined) take(file);
+		// So that the same file can be chosen again.
+		input.value = '';
+	});
+	place.addEventListener('dragover', (event) => {
+		if (event.dataTransfer?.types.includes('Files') !== true || input.disabled) return;
+		event.preventDefault();
+		place.classList.add('dropping');
+	});
+	place.addEventListener('dragleave', () => place.classList.remove('dropping'));
+	place.addEventListener('drop', (event) => {
+		place.classList.remove('dropping');
+		const [file] = event.dataTransfer?.files ?? [];
+		if (file === undefined || input.disabled) return;
+		event.preventDefault();
+		take(file);
+	});
+}
+
 /** Offers bytes, text or a blob as a download. */
 export function offerDownload(name: string, content: string | Uint8Array | Blob): void {
 	const link = document.createElement('a');

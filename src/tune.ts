@@ -76,7 +76,7 @@ const MOST_CALLS = 64;
 /** How far apart the variants of a kernel may be, in units of the largest result: they add in different orders. */
 const ALLOWED = { float32: 1e-4, float16: 4e-3 };
 
-/** The choices in use. */
+/** The choices in use, made for the running device: they go when it is lost. */
 let current: TuningTable | null = null;
 
 /**
@@ -103,7 +103,7 @@ export async function tune(fn: () => unknown, options: TuneOptions = {}): Promis
 	} finally {
 		for (const { copies } of recorded) for (const copy of copies.values()) backend.release(copy);
 	}
-	const known = new Map(tableFor(backend)?.kernels.map((entry) => [entry.kernelClass, entry]));
+	const known = new Map(current?.kernels.map((entry) => [entry.kernelClass, entry]));
 	const [own] = formsOf(backend.gpu);
 	for (const { kernelClass, chosen } of classes) {
 		if (chosen === own!.name) known.delete(kernelClass);
@@ -165,10 +165,6 @@ function use(backend: WebGPUBackend, table: TuningTable): void {
 	void backend.lost.then(() => {
 		if (current === table) current = null;
 	});
-}
-
-function tableFor(backend: WebGPUBackend): TuningTable | null {
-	return current?.adapter === adapterOf(backend) ? current : null;
 }
 
 /** The adapter and its driver, as far as it tells them. */

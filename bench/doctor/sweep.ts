@@ -81,6 +81,7 @@ export async function sweep(options: SweepOptions = {}): Promise<SweepReport> {
 	const references = new Map<OpEntry, ReturnType<typeof reference>>();
 	const key = ({ entry, precision }: Check) => `${precision} ${entry.name}`;
 	let planned = 0;
+	let failed = 0;
 	let left = 0;
 
 	async function runTogether(checks: readonly Check[], form: Form): Promise<void> {
@@ -105,7 +106,8 @@ export async function sweep(options: SweepOptions = {}): Promise<SweepReport> {
 				(error: unknown) => (error instanceof Error ? error.message : String(error)),
 			);
 			ran.push({ ...check, variants, error });
-			onProgress?.(ran.length, planned, ran.filter(({ error }) => error !== null).length);
+			if (error !== null) failed++;
+			onProgress?.(ran.length, planned, failed);
 		}
 	}
 

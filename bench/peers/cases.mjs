@@ -29,6 +29,13 @@ export function sample(values) {
 	return Array.from({ length: Math.min(64, values.length) }, (_, i) => values[i * step]);
 }
 
+/** The causal mask of attention, [length, length]: 0 where a key may be seen, -1e30 elsewhere. @param {number} length */
+export function causalMask(length) {
+	const values = new Float32Array(length * length);
+	for (let i = 0; i < length; i++) for (let j = i + 1; j < length; j++) values[i * length + j] = -1e30;
+	return values;
+}
+
 export const GPT = { layers: 2, width: 128, heads: 4, context: 64, vocabulary: 83, batch: 16 };
 
 /** The parameters of a GPT by name: shape and scale. Weights of products are [in, out]. */

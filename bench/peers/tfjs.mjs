@@ -50,12 +50,7 @@ function attention(q, k, v, hidden) {
 	return tf.matMul(tf.softmax(scores, -1), v);
 }
 
-/** 0 where a key may be seen, -1e30 elsewhere. */
-function causal(length) {
-	const values = new Float32Array(length * length);
-	for (let i = 0; i < length; i++) for (let j = i + 1; j < length; j++) values[i * length + j] = -1e30;
-	return tf.tensor(values, [length, length]);
-}
+const causal = (length) => tf.tensor(spec.causalMask(length), [length, length]);
 
 const prepare = {
 	matmul() {

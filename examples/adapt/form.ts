@@ -2,7 +2,7 @@
 import type { AdapterSettings } from '../gpt/adapting';
 import type { SamplingOptions } from '../gpt/sampling';
 import { DEFAULTS, type Settings } from '../gpt/settings';
-import { type DeviceChoice, element } from '../page';
+import { type DeviceChoice, element, onFile } from '../page';
 
 /** waiting: needs the visitor's decision. failed: the device is lost. */
 export type Phase = 'loading' | 'waiting' | 'ready' | 'pretraining' | 'adapting' | 'writing' | 'failed';
@@ -89,24 +89,5 @@ export function readSampling(): { prompt: string; length: number; options: Sampl
 
 /** Calls `read` with a text file that is chosen, or dropped on the text. */
 export function onTextFile(read: (file: File) => void): void {
-	const chosen = input('file');
-	chosen.addEventListener('change', () => {
-		const [file] = chosen.files ?? [];
-		if (file !== undefined) read(file);
-		// So that the same file can be chosen again.
-		chosen.value = '';
-	});
-	text.addEventListener('dragover', (event) => {
-		if (event.dataTransfer?.types.includes('Files') !== true || text.disabled) return;
-		event.preventDefault();
-		text.classList.add('dropping');
-	});
-	text.addEventListener('dragleave', () => text.classList.remove('dropping'));
-	text.addEventListener('drop', (event) => {
-		text.classList.remove('dropping');
-		const [file] = event.dataTransfer?.files ?? [];
-		if (file === undefined || text.disabled) return;
-		event.preventDefault();
-		read(file);
-	});
+	onFile(input('file'), text, read);
 }

@@ -1,7 +1,7 @@
 /** The page: doubles the size of the visitor's picture by a network that comes from a file of TensorFlow.js. */
 import type { Device } from 'wgrad';
 import { loadTfjs } from 'wgrad/formats';
-import { chooseDevice, download, element, hideNotice, messageOf, offerDownload, showNotice, showProgress } from '../page';
+import { chooseDevice, download, element, hideNotice, messageOf, offerDownload, onFile, showNotice, showProgress } from '../page';
 import '../gpt/page.css';
 import './page.css';
 import { enlarge, FACTOR, type Network } from './enlarge';
@@ -99,28 +99,10 @@ async function open(picture: Blob, network: Network, device: Device): Promise<vo
 const isStopped = () => phase === 'stopping';
 
 function onPicture(take: (picture: Blob) => void): void {
-	file.addEventListener('change', () => {
-		const [chosen] = file.files ?? [];
-		if (chosen !== undefined) take(chosen);
-		// So that the same file can be chosen again.
-		file.value = '';
-	});
-	card.addEventListener('dragover', (event) => {
-		if (event.dataTransfer?.types.includes('Files') !== true || phase !== 'ready') return;
-		event.preventDefault();
-		card.classList.add('dropping');
-	});
-	card.addEventListener('dragleave', () => card.classList.remove('dropping'));
-	card.addEventListener('drop', (event) => {
-		card.classList.remove('dropping');
-		const [dropped] = event.dataTransfer?.files ?? [];
-		if (dropped === undefined || phase !== 'ready') return;
-		event.preventDefault();
-		take(dropped);
-	});
+	onFile(file, card, take);
 	document.addEventListener('paste', (event) => {
 		const [pasted] = event.clipboardData?.files ?? [];
-		if (pasted !== undefined && phase === 'ready') take(pasted);
+		if (pasted !== undefined && !file.disabled) take(pasted);
 	});
 }
 

@@ -1,4 +1,4 @@
-/** The conditions under which a replay does what the call would do, as far as the library can tell. */
+/** Checks whether a replay would do what the call would do. The library checks all state that it knows. */
 import type { Backend, OwnedStorage } from '../backends/contract';
 import { hookChanges } from '../core/capture';
 import { sameShape } from '../core/shape';

@@ -6,7 +6,7 @@ import { type Reader, unzipRaw, type ZipEntry } from 'unzipit';
 import type { DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { requireBoolean, requireInstance, requireOneOf } from '../core/checks';
-import { ArgumentError, FormatError, WgradError } from '../core/errors';
+import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { isCount, isListOf } from '../core/state';
 import { parsed, type Source } from '../data/sources';
@@ -16,6 +16,7 @@ import { checkOpenOptions, type OpenOptions } from '../io/options';
 import type { RandomAccess } from '../io/randomAccess';
 import { type Target, writeTarget } from '../io/save';
 import * as nn from '../nn';
+import { storedBytes, unzipping } from './archive';
 import { partsOfModule } from './keras/fromModule';
 import { parseGraph } from './keras/graph';
 import { type H5Reader, HDF5_SIGNATURE, readHdf5 } from './keras/hdf5';
@@ -122,6 +123,7 @@ function fromH5(file: H5Reader, build: Build, wantsOptimizer: boolean): LoadedKe
 	return { model, optimizer: readOptimizer(training.optimizer_config, stored, model, ownedSlots(partsOf(model).leaves)) };
 }
 
+const KIND = 'Keras model';
 /** The longest config that is read. */
 const MOST_TEXT = 2 ** 27;
 
@@ -130,11 +132,11 @@ async function fromArchive(bytes: Uint8Array, build: Build, wantsOptimizer: bool
 		getLength: async () => bytes.length,
 		read: async (begin, length) => bytes.slice(begin, begin + length),
 	};
-	const { entries } = await unzipping(() => unzipRaw(reader));
+	const { entries } = await unzipping(KIND, () => unzipRaw(reader));
 	const entry = (name: string): ZipEntry =>
 		entries.find((found) => found.name === name) ?? fail(`the archive has no ${quote(name)}: Keras did not write it`);
-	const config = await contents(entry('config.json'), MOST_TEXT);
-	const weights = await contents(entry('model.weights.h5'), bytes.length);
+	const config = await storedBytes(KIND, 'Keras', entry('config.json'), MOST_TEXT);
+	const weights = await storedBytes(KIND, 'Keras', entry('model.weights.h5'), bytes.length);
 	const described = parsedJson(new TextDecoder().decode(config), 'config.json');
 	const graph = parseGraph(described);
 	const leaves = leavesOf(graph, build.custom);
@@ -148,23 +150,6 @@ async function fromArchive(bytes: Uint8Array, build: Build, wantsOptimizer: bool
 			.map((_, i) => storedWeight(String(i), file.array(`${path}/${i}`) ?? fail(`it has no dataset ${quote(`${path}/${i}`)}`)));
 		return { model, optimizer: readOptimizer(optimizer, stored, model, ownedSlots(partsOf(model).leaves)) };
 	});
-}
-
-/** The bytes of an entry. Keras compresses none, so that a small file cannot unpack to a large one. */
-async function contents(entry: ZipEntry, most: number): Promise<Uint8Array> {
-	if (entry.compressionMethod !== 0)
-		fail(`${quote(entry.name)} is compressed, and Keras compresses nothing. Pack it again without compression: zip -0`);
-	if (entry.size > most) fail(`${quote(entry.name)} claims ${entry.size} bytes`);
-	return new Uint8Array(await unzipping(() => entry.arrayBuffer()));
-}
-
-async function unzipping<T>(use: () => Promise<T>): Promise<T> {
-	try {
-		return await use();
-	} catch (error) {
-		if (error instanceof WgradError) throw error;
-		throw new FormatError(`Keras model: the zip archive is damaged: ${(error as Error).message}`, { cause: error });
-	}
 }
 
 export interface SaveKerasOptions {

@@ -11,7 +11,6 @@ import { setRequiresGrad } from '../autograd/tape';
 import type { Backend, DeviceName } from '../backends/contract';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { isFloating } from '../core/dtype';
-import { FormatError, WgradError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
 import { contiguousStrides, numel } from '../core/shape';
@@ -24,6 +23,7 @@ import type { RandomAccess } from '../io/randomAccess';
 import type { StateDict } from '../nn/module';
 import { Parameter } from '../nn/parameter';
 import { Tensor } from '../tensor';
+import { storedBytes, unzipping } from './archive';
 import { kindOf, PickleCut, type Pickled, PickledTuple, unpickle } from './pickle';
 import { fail, NamedType, PyTorchHost, type StoredMemory, StoredTensor } from './pytorchObjects';
 
@@ -95,9 +95,13 @@ async function isZip(file: RandomAccess): Promise<boolean> {
 	return start[0] === 0x50 && start[1] === 0x4b;
 }
 
+const KIND = 'PyTorch file';
+
+const contentsOf = (entry: ZipEntry) => storedBytes(KIND, 'torch.save()', entry);
+
 async function openArchive(file: RandomAccess, host: PyTorchHost): Promise<Opened> {
 	const reader: Reader = { getLength: async () => file.size, read: (begin, length) => file.read(begin, length) };
-	const { entries } = await unzipping(() => unzipRaw(reader));
+	const { entries } = await unzipping(KIND, () => unzipRaw(reader));
 	const byName = new Map<string, ZipEntry>();
 	for (const entry of entries) {
 		if (byName.has(entry.name)) fail(`the archive holds ${quote(entry.name)} twice`);
@@ -109,33 +113,16 @@ async function openArchive(file: RandomAccess, host: PyTorchHost): Promise<Opene
 	if (byName.has(`${folder}constants.pkl`))
 		fail('it is a TorchScript archive, which holds code. In Python, save module.state_dict() with torch.save()');
 	const order = byName.get(`${folder}byteorder`);
-	if (order !== undefined && new TextDecoder().decode(await contents(order)) !== 'little')
+	if (order !== undefined && new TextDecoder().decode(await contentsOf(order)) !== 'little')
 		fail('its numbers are not little-endian');
-	const { value } = unpickle(await contents(pickle), host);
+	const { value } = unpickle(await contentsOf(pickle), host);
 	const read = async ({ key, bytes }: StoredMemory) => {
 		const entry = byName.get(`${folder}data/${key}`);
 		if (entry === undefined) return fail(`storage ${quote(key)} is missing`);
 		if (entry.size !== bytes) fail(`storage ${quote(key)} has ${entry.size} bytes instead of ${bytes}`);
-		return contents(entry);
+		return contentsOf(entry);
 	};
 	return { value, read };
-}
-
-/** The bytes of an entry. PyTorch compresses none, so that a small file cannot unpack to a large one. */
-async function contents(entry: ZipEntry): Promise<Uint8Array> {
-	if (entry.compressionMethod !== 0)
-		fail(`${quote(entry.name)} is compressed, and torch.save() compresses nothing. Pack it again without compression: zip -0`);
-	return new Uint8Array(await unzipping(() => entry.arrayBuffer()));
-}
-
-/** Turns the errors of the zip reader into FormatErrors. */
-async function unzipping<T>(use: () => Promise<T>): Promise<T> {
-	try {
-		return await use();
-	} catch (error) {
-		if (error instanceof WgradError) throw error;
-		throw new FormatError(`PyTorch file: the zip archive is damaged: ${(error as Error).message}`, { cause: error });
-	}
 }
 
 /** The magic number of the stream form. */

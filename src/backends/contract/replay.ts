@@ -2,8 +2,8 @@
  * Recording the launches of a call and replaying them: the part of a backend that `compile` uses (src/compile). A device without launches,
  * such as the CPU, has none of it.
  *
- * Every storage that a recorded launch binds is a *slot*. A replay binds a storage to each slot, except to those of temporaries, whose
- * memory it takes from the pool.
+ * A *slot* is a storage that a recorded launch binds. A replay gets a storage for each slot from its caller. For the slots of temporaries it takes
+ * memory from the pool.
  */
 
 import type { DType, TypedArray } from '../../core/dtype';
@@ -35,7 +35,7 @@ export interface LaunchRecording {
 	slotOf(storage: Storage): number;
 	/** Ends the recording. */
 	stop(): void;
-	/** The first difference to another recording, in words, or null. The keys of random operations count from each recording's `from`. */
+	/** Describes the first difference from another recording; null if there is none. It compares the keys of random operations relative to `from`. */
 	difference(other: LaunchRecording): string | null;
 	/** Whether all random keys are among the `count` keys from `from` on. */
 	drawsFrom(from: RandomKey, count: number): boolean;

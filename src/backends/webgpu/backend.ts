@@ -363,7 +363,7 @@ class Runtime implements WebGPUBackend {
 		this.kernels = this.#build();
 	}
 
-	/** The kernels with all that is set: the kind of adapter, the choices, the watcher, and bfloat16, whose copies they see as float32. */
+	/** Builds the kernels for the chosen kind of adapter. Adds the tuned choices, the watcher and the conversion of bfloat16, as far as they are in use. */
 	#build(): Kernels {
 		let kernels = webgpuKernels(this.chosenFor);
 		if (this.#choices !== null) {

@@ -1,7 +1,7 @@
 /**
  * HDF5 files, through h5wasm: the HDF5 library compiled to WebAssembly. It is loaded at the first use.
  *
- * A file is copied into the memory of the WebAssembly module, whose errors become FormatErrors. Sizes are checked before anything is read,
+ * The file is copied into the memory of a WebAssembly module. Errors of the module become FormatErrors. Sizes are checked before anything is read,
  * so that a small file cannot ask for much memory.
  */
 import type { Attribute, Dataset, File, Group } from 'h5wasm';

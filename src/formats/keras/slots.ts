@@ -26,7 +26,9 @@ export interface Slot {
 	write(values: readonly Tensor[], isState: boolean): Tensor;
 }
 
-/** A weight of shape `shape` in Keras, whose dims in the order of `dims` are those of `target`, apart from merged ones. */
+/**
+ * A weight that has shape `shape` in Keras. Its dims, permuted by `dims`, give the dims of `target`, which may have merged some of them.
+ */
 export function slot(target: Tensor, shape: Shape = target.shape, dims: readonly number[] = shape.map((_, dim) => dim)): Slot {
 	const inverse = dims.map((_, dim) => dims.indexOf(dim));
 	return {

@@ -145,7 +145,7 @@ export class Graph {
 		return from === to ? x : this.add('Cast', [x], { to: DATA_TYPE[to] });
 	}
 
-	/** x, whose shape is `from`, in another shape. */
+	/** Adds nodes that reshape x from shape `from` to shape `to`. Returns the name of the result. */
 	reshape(x: Name, from: readonly Size[], to: readonly Size[]): Name {
 		const dynamic = to.filter((size) => size instanceof Dim);
 		if (dynamic.length <= 1 && !to.includes(0)) {

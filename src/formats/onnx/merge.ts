@@ -1,4 +1,4 @@
-/** Joins traces at different sizes of the dynamic axes into one, whose numbers follow these sizes. */
+/** Joins traces that were made at different sizes of the dynamic axes. In the joined trace, numbers are formulas of these sizes. */
 import { ArgumentError, formatShape } from '../../core/errors';
 import { Tensor } from '../../tensor';
 import { keep } from '../../tidy';

@@ -102,7 +102,7 @@ export interface Operator {
 	run(call: Call): Result | Steps<Result>;
 	/** Inputs that training changes if they are initializers. */
 	readonly weights?: readonly number[] | 'all';
-	/** Whether inputs of one element are no weights: the numbers of formulas. */
+	/** Whether inputs of one element are constants of a formula. Then they are not weights, and training leaves them alone. */
 	readonly ignoresNumbers?: boolean;
 	/** Inputs that are state but not trained, if they are initializers. */
 	readonly buffers?: readonly number[];
