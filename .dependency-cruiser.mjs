@@ -14,6 +14,7 @@ const built = '^src/(nn|optim|data|train|metrics|io|distributions)/';
 const compile = '^src/compile/';
 const formats = '^src/formats/';
 const models = '^src/models/';
+const interpret = '^src/interpret/';
 const project = '^(src|shaders|test|bench|examples|adapters)/|^[^/]+\\.mjs$';
 
 /** @param {string} name @param {string} from @param {string[]} below @param {string} comment */
@@ -65,6 +66,12 @@ export default {
 			models,
 			[built, formats, ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
 			'architectures are built of layers',
+		),
+		layer(
+			'interpret',
+			interpret,
+			[built, ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
+			'explanations stand on layers and gradients, and know no architecture',
 		),
 		layer(
 			'methods',

@@ -35,6 +35,7 @@ const ENTRIES = {
 		train: 'src/train/index.ts',
 		formats: 'src/formats/index.ts',
 		models: 'src/models/index.ts',
+		interpret: 'src/interpret/index.ts',
 	},
 	node: {
 		index: 'src/node.ts',
@@ -43,6 +44,7 @@ const ENTRIES = {
 		train: 'src/train/node/index.ts',
 		formats: 'src/formats/node.ts',
 		models: 'src/models/node.ts',
+		interpret: 'src/interpret/index.ts',
 	},
 };
 

@@ -11,7 +11,7 @@ import { type Installed, installPacked } from './package/install';
 import { anyTypes, type Check, checker, completions } from './package/types';
 
 const root = process.cwd();
-const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train', 'wgrad/formats', 'wgrad/models'];
+const ENTRIES = ['wgrad', 'wgrad/metrics', 'wgrad/data', 'wgrad/train', 'wgrad/formats', 'wgrad/models', 'wgrad/interpret'];
 
 let installed: Installed;
 test.before(async () => {
@@ -32,7 +32,7 @@ test('the tarball holds code, types, license and README, and nothing else', () =
 		(file) => !/^dist\/(browser|node)\/[\w-]+\.js(\.map)?$|^dist\/cli\/wgrad\.mjs$|^dist\/types\/.*\.d\.ts$/.test(file),
 	);
 	assert.equal(others, ['LICENSE', 'README.md', 'package.json']);
-	for (const name of ['index', 'metrics', 'data', 'train', 'formats', 'models']) {
+	for (const name of ['index', 'metrics', 'data', 'train', 'formats', 'models', 'interpret']) {
 		for (const platform of ['browser', 'node']) assert.ok(installed.files.includes(`dist/${platform}/${name}.js`));
 	}
 	assert.ok(installed.files.includes('dist/types/src/index.d.ts'));

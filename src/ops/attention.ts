@@ -36,6 +36,22 @@ export interface AttentionOptions {
 	readonly enableGqa?: boolean;
 }
 
+let observer: ((weights: Tensor) => void) | null = null;
+
+/**
+ * Calls `observe` with the weights [B, H, L, S] of each attention from now on, all of which then takes the composed form. Returns a
+ * function that ends it.
+ *
+ * @internal
+ */
+export function observeAttention(observe: (weights: Tensor) => void): () => void {
+	const before = observer;
+	observer = observe;
+	return () => {
+		observer = before;
+	};
+}
+
 /** The kernels hold a row of a head in registers. Larger heads take the composed form. */
 const MAX_HEAD_SIZE = 256;
 
@@ -56,7 +72,7 @@ export function scaledDotProductAttention(query: Tensor, key: Tensor, value: Ten
 	return composed('scaledDotProductAttention', () => {
 		const { q, k, v, mask, shape, attributes } = prepare('scaledDotProductAttention', query, key, value, options);
 		const [size, valueSize] = [q.shape[3]!, v.shape[3]!];
-		const unfit = Math.max(size, valueSize) > MAX_HEAD_SIZE || Math.min(size, valueSize) === 0;
+		const unfit = Math.max(size, valueSize) > MAX_HEAD_SIZE || Math.min(size, valueSize) === 0 || observer !== null;
 		return reshape(unfit ? compose(q, k, v, mask, attributes).output : attentionOperation({ q, k, v, mask }, attributes), shape);
 	});
 }
@@ -295,6 +311,7 @@ function compose(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | null, attribute
 		const kept = dropped(found.weights, found.kept);
 		return [reshape(multiply('scaledDotProductAttention', kept, found.v), shape), kept];
 	});
+	observer?.(reshape(weights, [...q.shape.slice(0, 3), k.shape[2]!]));
 	return { output, weights };
 }
 

@@ -37,6 +37,7 @@ for (const script of [
 	'metrics.py',
 	'preprocessing.py',
 	'inplace.py',
+	'interpret.py',
 	'adapting.py',
 	'dtypes.py',
 ]) {
