@@ -15,6 +15,9 @@ const compile = '^src/compile/';
 const formats = '^src/formats/';
 const models = '^src/models/';
 const interpret = '^src/interpret/';
+const distributed = '^src/distributed/';
+/** What is built for Node alone. */
+const nodeOnly = '^src/((data|train|io|formats|models)/)?node(/|\\.ts$)|^src/distributed/';
 const project = '^(src|shaders|test|bench|examples|adapters)/|^[^/]+\\.mjs$';
 
 /** @param {string} name @param {string} from @param {string[]} below @param {string} comment */
@@ -74,6 +77,12 @@ export default {
 			'explanations stand on layers and gradients, and know no architecture',
 		),
 		layer(
+			'distributed',
+			distributed,
+			['^src/init\\.ts$', built, compile, ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
+			'many ranks train what is built on the engine',
+		),
+		layer(
 			'methods',
 			'^src/(methods|operations|nameHints)\\.ts$',
 			[ops, tensor, autograd, backends, core],
@@ -101,27 +110,28 @@ export default {
 			comment: 'users of the library install only its dependencies',
 			severity: 'error',
 			from: { path: '^(src|shaders)/' },
-			to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+			// An optional peer, which only this entry loads, and a devDependency for its tests.
+			to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: 'node_modules/koffi/' },
 		},
 		{
 			name: 'node-only-in-node',
 			comment: "Node's own modules are for what is built for Node alone",
 			severity: 'error',
-			from: { path: '^(src|shaders)/', pathNot: '^src/((data|train|io|formats|models)/)?node(/|\\.ts$)' },
+			from: { path: '^(src|shaders)/', pathNot: nodeOnly },
 			to: { dependencyTypes: ['core'] },
 		},
 		{
 			name: 'node-files-stay-in-node',
 			comment: 'browsers must not load what is built for Node alone',
 			severity: 'error',
-			from: { path: '^(src|shaders)/', pathNot: '^src/((data|train|io|formats|models)/)?node(/|\\.ts$)' },
-			to: { path: '^src/((data|train|io|formats|models)/)?node(/|\\.ts$)' },
+			from: { path: '^(src|shaders)/', pathNot: nodeOnly },
+			to: { path: nodeOnly },
 		},
 		{
 			name: 'light-core',
 			comment: 'what decodes, parses and draws must not weigh on the core',
 			severity: 'error',
-			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train|formats|models|io/node)/' },
+			from: { path: '^(src|shaders)/', pathNot: '^src/(data|train|formats|models|distributed|io/node)/' },
 			to: { dependencyTypes: ['npm'], pathNot: 'wgsl-preprocessor|node_modules/webgpu|@webgpu' },
 		},
 		{

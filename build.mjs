@@ -25,7 +25,7 @@ export const root = dirname(fileURLToPath(import.meta.url));
 
 /**
  * Entry points of the library by the name that a user imports after 'wgrad/'. Each needs its place in package.json's exports. In Node,
- * `data`, `train`, `formats` and `models` also hold what reads and writes files.
+ * `data`, `train`, `formats` and `models` also hold what reads and writes files, and only there is `distributed`.
  */
 const ENTRIES = {
 	browser: {
@@ -45,6 +45,7 @@ const ENTRIES = {
 		formats: 'src/formats/node.ts',
 		models: 'src/models/node.ts',
 		interpret: 'src/interpret/index.ts',
+		distributed: 'src/distributed/index.ts',
 	},
 };
 

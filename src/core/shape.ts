@@ -133,9 +133,9 @@ export function normalizeDims(operation: string, dims: number | readonly number[
 	return rank === 0 ? [] : list.sort((a, b) => a - b);
 }
 
-/** Whether several elements share memory: a dim larger than 1 has stride 0. */
+/** Whether several elements share memory: a dim larger than 1 has stride 0, and there are elements. */
 export function isExpanded(shape: Shape, strides: readonly number[]): boolean {
-	return strides.some((step, d) => step === 0 && shape[d]! > 1);
+	return strides.some((step, d) => step === 0 && shape[d]! > 1) && !shape.includes(0);
 }
 
 /** The shape after reducing `dims` (normalized). `keepdim` keeps the reduced dims as 1. */

@@ -1,0 +1,26 @@
+/** `wgrad/distributed`: one model on many processes and machines, over MPI. For Node. */
+export {
+	allGather,
+	allGatherObject,
+	allReduce,
+	barrier,
+	broadcast,
+	broadcastObject,
+	type MessageOptions,
+	type ReduceOptions,
+	type RootOptions,
+	recv,
+	reduceScatter,
+	send,
+} from './collectives';
+export type { ReduceOp } from './communicator';
+export { DistributedError } from './errors';
+export {
+	destroyProcessGroup,
+	initProcessGroup,
+	isInitialized,
+	type ProcessGroup,
+	type ProcessGroupOptions,
+	rank,
+	worldSize,
+} from './group';
