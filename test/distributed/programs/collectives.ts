@@ -2,7 +2,7 @@
  * Random programs of collective calls. Each rank draws the same program, and knows from it what every rank puts in: so it computes alone
  * what it must get, by plain loops, and compares to the bit. All values are small multiples of 1/8, whose sums and products are exact.
  */
-import { type DeviceName, type DType, init, type Tensor, tensor } from 'wgrad';
+import { type DType, init, type Tensor, tensor } from 'wgrad';
 import {
 	allGather,
 	allGatherObject,
@@ -17,6 +17,8 @@ import {
 	send,
 } from 'wgrad/distributed';
 import { type Draw, drawFrom } from './draw';
+
+type DeviceName = 'cpu' | 'webgpu';
 
 const OPS: readonly ReduceOp[] = ['sum', 'mean', 'prod', 'max', 'min'];
 
