@@ -20,6 +20,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import * as esbuild from 'esbuild';
+import { effectsIn, isListed, withPureDeclarations } from './sideEffects.mjs';
 
 export const root = dirname(fileURLToPath(import.meta.url));
 
@@ -29,7 +30,10 @@ export const root = dirname(fileURLToPath(import.meta.url));
  */
 const ENTRIES = {
 	browser: {
-		index: 'src/index.ts',
+		index: 'src/main.ts',
+		core: 'src/index.ts',
+		nn: 'src/nn/index.ts',
+		optim: 'src/optim/index.ts',
 		metrics: 'src/metrics/index.ts',
 		data: 'src/data/index.ts',
 		train: 'src/train/index.ts',
@@ -38,7 +42,10 @@ const ENTRIES = {
 		interpret: 'src/interpret/index.ts',
 	},
 	node: {
-		index: 'src/node.ts',
+		index: 'src/node/index.ts',
+		core: 'src/node/core.ts',
+		nn: 'src/nn/index.ts',
+		optim: 'src/optim/index.ts',
 		metrics: 'src/metrics/index.ts',
 		data: 'src/data/node/index.ts',
 		train: 'src/train/node/index.ts',
@@ -50,26 +57,36 @@ const ENTRIES = {
 };
 
 /**
- * Namespaces among the exports, by their own file in the build. There they stay modules: esbuild would make each an object, of which
- * users' bundlers cannot leave out what a program does not use.
+ * Namespaces, by their own file in the build: the module that imports each as a whole, and the module that it is. There they stay modules: esbuild
+ * would make each an object, of which users' bundlers cannot leave out what a program does not use.
  */
 const NAMESPACES = {
-	distributions: './src/distributions',
-	nn: './src/nn',
-	'nn-init': './src/nn/init',
-	'nn-lora': './src/nn/lora',
-	'nn-prune': './src/nn/prune',
-	'nn-utils': './src/nn/utils',
-	optim: './src/optim',
+	distributions: ['src/index.ts', './src/distributions'],
+	fft: ['src/index.ts', './src/ops/fourier'],
+	io: ['src/index.ts', './src/io'],
+	linalg: ['src/index.ts', './src/ops/linalg'],
+	nn: ['src/index.ts', './src/nn'],
+	'nn-init': ['src/nn/index.ts', './src/nn/init'],
+	'nn-lora': ['src/nn/index.ts', './src/nn/lora'],
+	'nn-prune': ['src/nn/index.ts', './src/nn/prune'],
+	'nn-utils': ['src/nn/index.ts', './src/nn/utils'],
+	operations: ['src/methods.ts', './src/operations'],
+	optim: ['src/index.ts', './src/optim'],
+	'optim-scheduler': ['src/optim/index.ts', './src/optim/scheduler'],
 };
 
 /** @type {esbuild.Plugin} */
 const namespaces = {
 	name: 'namespaces',
 	setup(build) {
-		const found = new Map(Object.entries(NAMESPACES).map(([name, path]) => [join(root, path), `./${name}.js`]));
+		const found = new Map(
+			Object.entries(NAMESPACES).map(([name, [importer = '', path = '']]) => [
+				`${join(root, importer)} ${join(root, path)}`,
+				`./${name}.js`,
+			]),
+		);
 		build.onResolve({ filter: /^\.\// }, ({ path, importer, resolveDir }) => {
-			const file = /[/\\]src[/\\](nn[/\\])?index\.ts$/.test(importer) ? found.get(join(resolveDir, path)) : undefined;
+			const file = found.get(`${importer} ${join(resolveDir, path)}`);
 			return file === undefined ? undefined : { path: file, external: true };
 		});
 	},
@@ -100,17 +117,31 @@ const textImports = {
 };
 
 /**
- * Leaves out the indentation and the comment lines of shaders. Lines stay lines, to which the messages of WGSL compilers refer.
+ * Makes sources small and open to tree shaking: see sideEffects.mjs. Leaves out the indentation and the comment lines of shaders. Lines stay lines,
+ * to which the messages of WGSL compilers refer.
  *
  * @type {esbuild.Plugin}
  */
-const smallShaders = {
-	name: 'small-shaders',
-	setup(build) {
-		build.onLoad({ filter: /[/\\]shaders[/\\][^/\\]*\.ts$/ }, async ({ path }) => ({
-			contents: (await readFile(path, 'utf8')).replaceAll(/^[\t ]+/gm, '').replaceAll(/^\/\/.*$/gm, ''),
-			loader: 'ts',
-		}));
+export const smallSources = {
+	name: 'small-sources',
+	async setup(build) {
+		// It takes a second to load, which those who import the settings below need not wait for.
+		const { default: ts } = await import('typescript');
+		build.onLoad({ filter: /[/\\](src|shaders)[/\\].*\.ts$/ }, async ({ path }) => {
+			const code = await readFile(path, 'utf8');
+			if (isListed(path)) return { contents: code, loader: 'ts' };
+			const [effect] = effectsIn(ts, path, code);
+			if (effect !== undefined) {
+				return {
+					errors: [
+						{ text: `${relative(root, path)} is not in sideEffects of package.json, but does more than declare: ${effect}` },
+					],
+				};
+			}
+			const pure = withPureDeclarations(ts, path, code);
+			const isShader = /[/\\]shaders[/\\][^/\\]*$/.test(path);
+			return { contents: isShader ? pure.replaceAll(/^[\t ]+/gm, '').replaceAll(/^\/\/.*$/gm, '') : pure, loader: 'ts' };
+		});
 	},
 };
 
@@ -158,8 +189,11 @@ async function buildLibrary() {
 		const outdir = `dist/${name}`;
 		const { metafile } = await esbuild.build({
 			...options,
-			entryPoints: { ...ENTRIES[name], ...NAMESPACES },
-			plugins: [...options.plugins, namespaces, smallShaders],
+			entryPoints: {
+				...Object.fromEntries(Object.entries(NAMESPACES).map(([entry, [, path = '']]) => [entry, path])),
+				...ENTRIES[name],
+			},
+			plugins: [...options.plugins, namespaces, smallSources],
 			outdir,
 			splitting: true,
 			chunkNames: 'chunk-[hash]',
@@ -272,7 +306,7 @@ async function buildExample(folder) {
 		await esbuild.build({
 			...forBrowser,
 			alias: withSources('browser'),
-			plugins: [...forBrowser.plugins, smallShaders],
+			plugins: [...forBrowser.plugins, smallSources],
 			entryPoints: [`${folder}/page.ts`],
 			outdir,
 			minify: true,

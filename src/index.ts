@@ -1,9 +1,8 @@
 /**
  * The public names of wgrad, nothing else. Functions take tensors first, then required arguments in PyTorch's order, then
- * one options object. Every function that takes a tensor first is also a method.
+ * one options object. `wgrad` (main.ts) adds the methods of tensors. `wgrad/core` is this file alone, so that a bundle holds only the operations
+ * that a program calls.
  */
-import './methods';
-
 export { detectAnomaly } from './autograd/anomaly';
 export { type AutocastOptions, autocast } from './autograd/autocast';
 export { type BackwardOptions, backward, type GradOptions, grad } from './autograd/backward';

@@ -6,7 +6,9 @@
  * memory returns to the backend's pool at once. A handle ends by `dispose()` (or `using`), at the end of
  * the `tidy` that made it, or by the garbage collector. This file imports no operation: `methods.ts` adds them.
  */
+
 import type { Backend, DeviceName, OwnedStorage, View } from './backends/contract';
+import { layoutKernels } from './backends/kernels';
 import { activeBackend, backendOf } from './backends/registry';
 import { witness } from './core/capture';
 import type { DType, TypedArray } from './core/dtype';
@@ -280,7 +282,7 @@ export class Tensor {
 			const packed = runOperation('data', () => backend.allocate(size, this.dtype, this.shape));
 			packed.claims.references++;
 			try {
-				runOperation('data', () => backend.kernels.copy({ x: this }, { y: packedView(packed, this.shape) }, {}));
+				runOperation('data', () => layoutKernels(backend).copy({ x: this }, { y: packedView(packed, this.shape) }, {}));
 				values = await backend.read(packed);
 			} finally {
 				releaseReference(packed.claims);
@@ -352,7 +354,7 @@ export function emptyOn(like: Tensor, shape: Shape, dtype: DType = like.dtype): 
 /** A contiguous copy, off the tape. */
 export function copyOf(x: Tensor): Tensor {
 	const y = emptyOn(x, x.shape);
-	x.backend.kernels.copy({ x }, { y }, {});
+	layoutKernels(x.backend).copy({ x }, { y }, {});
 	return y;
 }
 

@@ -5,7 +5,9 @@
  * kernel and size class that a program launches, it runs every form that the launchers know on the same inputs, drops forms with other
  * results than the usual one, and keeps the fastest.
  */
+
 import type { Storage, View } from './backends/contract';
+import { layoutKernels } from './backends/kernels';
 import type { WebGPUBackend } from './backends/webgpu/backend';
 import { type Form, formsOf } from './backends/webgpu/forms';
 import { type AnyKernel, classOf, type KernelCall, movedTo } from './backends/webgpu/tuning';
@@ -231,7 +233,7 @@ const flat = (storage: Storage): View => ({ storage, dtype: storage.dtype, shape
 
 function copyOf(backend: WebGPUBackend, storage: Storage): Storage {
 	const copy = backend.allocate(storage.length, storage.dtype);
-	if (storage.length > 0) backend.kernels.copy({ x: flat(storage) }, { y: flat(copy) }, {});
+	if (storage.length > 0) layoutKernels(backend).copy({ x: flat(storage) }, { y: flat(copy) }, {});
 	return copy;
 }
 

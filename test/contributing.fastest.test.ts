@@ -12,6 +12,7 @@ import { type Scratch, scratchTree } from './scratch';
 
 const FILES = [
 	'build.mjs',
+	'sideEffects.mjs',
 	'package.json',
 	'package-lock.json',
 	'tsconfig.json',

@@ -5,9 +5,10 @@ import { avgPool2d, init, ones, shutdown, tensor } from 'wgrad';
 import type { ParameterValue } from '../shaders/parameters';
 import { definedKernels, defineKernel, type NoVariant, readWrite } from '../shaders/shader';
 import '../bench/roofline.wgsl';
+import * as families from '../src/backends/kernels';
 import { createWebGPUBackend } from '../src/backends/webgpu/backend';
 
-/** Every kernel of the library. The backend imports those that it launches, and the benchmarks have two of their own. */
+/** Every kernel of the library, which those who use its families define, and the two of the benchmarks. */
 const KERNELS = [...definedKernels];
 
 const bits = (value: number) => new Uint32Array(new Float32Array([value]).buffer)[0]!;
@@ -64,6 +65,11 @@ test('kernels read the parameters that launches give', async () => {
 	const backend = await createWebGPUBackend();
 	assert.ok(KERNELS.length > 90, `${KERNELS.length} kernels`);
 	assert.is(new Set(KERNELS.map(({ name }) => name)).size, KERNELS.length);
+	for (const family of Object.keys(families))
+		assert.ok(
+			KERNELS.some(({ name }) => `${name.split('.')[0]}Kernels` === family),
+			`the kernels of ${family}`,
+		);
 	for (const { name, params, divisible = false, reportsIndices = false } of KERNELS) {
 		const names = Object.keys(params);
 		const examples = names.map((field, k) => example(field, params[field]!, 1000 * (k + 1)));

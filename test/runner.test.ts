@@ -7,7 +7,16 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Scratch, scratchTree } from './scratch';
 
-const RUNNER = ['build.mjs', 'package.json', 'package-lock.json', 'tsconfig.json', 'adapters', 'test/runner', 'test/run.mjs'];
+const RUNNER = [
+	'build.mjs',
+	'sideEffects.mjs',
+	'package.json',
+	'package-lock.json',
+	'tsconfig.json',
+	'adapters',
+	'test/runner',
+	'test/run.mjs',
+];
 const FOLDERS = ['src', 'shaders', 'bench', 'test/ops', 'test/parity'];
 const PATIENCE = 180_000;
 

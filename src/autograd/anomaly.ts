@@ -4,6 +4,7 @@
  * While it watches, the device reduces each result, forward and backward, to one bool by bit pattern. The host reads all bools together at
  * the end, so watching waits for nothing.
  */
+import { elementwiseKernels, reduceKernels } from '../backends/kernels';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { closeScope, openScope } from '../core/scope';
@@ -34,14 +35,14 @@ export function callerStack(): string {
 /** Notes whether `tensor`, a result of `operation`, is finite. */
 export function observe(phase: Observation['phase'], operation: string, tensor: Tensor, caller: string): void {
 	if (observations === null || !isFloating(tensor.dtype) || tensor.size === 0) return;
-	const { kernels } = tensor.backend;
+	const { backend } = tensor;
 	const scope = openScope();
 	const finite = emptyOn(tensor, [], 'bool');
 	finite.kept = true;
 	try {
 		const each = emptyOn(tensor, tensor.shape, 'bool');
-		kernels.predicate({ x: tensor }, { y: each }, { op: 'isfinite' });
-		kernels.reduce({ x: each }, { y: finite }, { op: 'all', dims: tensor.shape.map((_, i) => i) });
+		elementwiseKernels(backend).predicate({ x: tensor }, { y: each }, { op: 'isfinite' });
+		reduceKernels(backend).reduce({ x: each }, { y: finite }, { op: 'all', dims: tensor.shape.map((_, i) => i) });
 	} finally {
 		closeScope(scope, () => false);
 	}

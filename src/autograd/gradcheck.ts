@@ -5,7 +5,9 @@
  * (f(x + h) - f(x - h)) / 2h has an error of about h^2 |f'''| / 6 + 1e-16 |f| / h, which is about 1e-10 for h = 1e-6 and values near 1. So a
  * tolerance of 1e-6 catches a wrong formula.
  */
+
 import { cpuBackend } from '../backends/cpu/backend';
+import { layoutKernels } from '../backends/kernels';
 import { requireFunction, wrongArgument } from '../core/checks';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -164,7 +166,7 @@ function functional(fn: Differentiable, inputs: readonly Tensor[], factors: read
 
 function pack(tensor: Tensor): Float64Array {
 	const target = fromValues(new Float64Array(tensor.size), tensor.shape);
-	runOperation('gradcheck', () => cpuBackend.kernels.copy({ x: tensor }, { y: target }, {}));
+	runOperation('gradcheck', () => layoutKernels(cpuBackend).copy({ x: tensor }, { y: target }, {}));
 	return hostValues(target);
 }
 
@@ -238,7 +240,7 @@ function separate(input: Tensor): Tensor {
 	const leaf = runOperation('gradcheck', () => {
 		const memory = cpuBackend.upload(new Float64Array(step + offset), 'float64');
 		const leaf = new Tensor(memory, input.shape, strides, offset);
-		cpuBackend.kernels.copyInto({ x: input }, { y: leaf }, {});
+		layoutKernels(cpuBackend).copyInto({ x: input }, { y: leaf }, {});
 		return leaf;
 	});
 	setRequiresGrad(leaf, true);

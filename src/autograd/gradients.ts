@@ -1,4 +1,5 @@
 /** The arithmetic of the backward walk, made of kernels, because the tape cannot import operations. */
+import { elementwiseKernels, layoutKernels } from '../backends/kernels';
 import type { DType } from '../core/dtype';
 import type { Shape } from '../core/shape';
 import { copyOf, emptyOn, markWritten, type Tensor } from '../tensor';
@@ -7,14 +8,14 @@ import { defineOperation } from './operation';
 /** Ones of an output's shape, dtype and device. */
 export function onesLikeOutput(output: Tensor): Tensor {
 	const y = emptyOn(output, output.shape);
-	y.backend.kernels.fill({}, { y }, { value: 1 });
+	layoutKernels(y.backend).fill({}, { y }, { value: 1 });
 	return y;
 }
 
 /** Zeros of a shape, in the dtype and on the device of another gradient, for an output that nothing depends on. */
 export function zeroGradient(shape: Shape, like: Tensor): Tensor {
 	const y = emptyOn(like, shape);
-	y.backend.kernels.fill({}, { y }, { value: 0 });
+	layoutKernels(y.backend).fill({}, { y }, { value: 0 });
 	return y;
 }
 
@@ -28,7 +29,7 @@ const addOperation = defineOperation({
 	inputs: ['a', 'b'],
 	forward: ({ a, b }) => {
 		const y = emptyOn(a, a.shape);
-		a.backend.kernels.binary({ a, b }, { y }, { op: 'add' });
+		elementwiseKernels(a.backend).binary({ a, b }, { y }, { op: 'add' });
 		return y;
 	},
 	vjp: (gradient) => ({ a: gradient, b: gradient }),
@@ -44,7 +45,7 @@ const castOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { dtype }: { readonly dtype: DType }) => {
 		const y = emptyOn(x, x.shape, dtype);
-		x.backend.kernels.cast({ x }, { y }, {});
+		elementwiseKernels(x.backend).cast({ x }, { y }, {});
 		return y;
 	},
 	vjp: (gradient, _, _attributes, needs) => ({ x: cast(gradient, needs.x.dtype) }),
@@ -64,6 +65,6 @@ const copyOperation = defineOperation({
 
 /** target += x, in place. */
 export function addInto(target: Tensor, x: Tensor): void {
-	target.backend.kernels.binaryInPlace({ b: x }, { a: target }, { op: 'add' });
+	elementwiseKernels(target.backend).binaryInPlace({ b: x }, { a: target }, { op: 'add' });
 	markWritten(target, 'backward');
 }

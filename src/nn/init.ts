@@ -1,4 +1,5 @@
 /** Fills parameters with initial values, in place, without recording. Formulas and defaults are those of `torch.nn.init`. */
+import { layoutKernels, randomKernels } from '../backends/kernels';
 import { deviceOfNew } from '../backends/registry';
 import { requireFinite, requireFraction, requireInteger, requireNonNegative, requireOneOf } from '../core/checks';
 import { requireDType, requireFloating } from '../core/dtype';
@@ -75,7 +76,7 @@ function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tenso
 		}
 		const out = emptyOn(target, target.shape);
 		draw(out);
-		target.backend.kernels.copyInto({ x: out }, { y: target }, {});
+		layoutKernels(target.backend).copyInto({ x: out }, { y: target }, {});
 		out.dispose();
 	});
 	return tensor;
@@ -85,7 +86,7 @@ function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tenso
 export function uniform_<T extends Tensor>(tensor: T, low = 0, high = 1): T {
 	if (!(low <= high)) throw new ArgumentError(`uniform_: low ${low} must be at most high ${high}`);
 	return drawn(tensor, 'uniform_', (out) => {
-		out.backend.kernels.randomUniform(
+		randomKernels(out.backend).randomUniform(
 			{},
 			{ out },
 			{ ...defaultGenerator.next(), low, high, largest: halfBelow(out.dtype, high) },
@@ -98,14 +99,14 @@ export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
 	requireFinite('normal_', 'mean', mean);
 	requireNonNegative('normal_', 'std', std);
 	return drawn(tensor, 'normal_', (out) => {
-		out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean, std });
+		randomKernels(out.backend).randomNormal({}, { out }, { ...defaultGenerator.next(), mean, std });
 	});
 }
 
 /** Fills with `value`. */
 export function constant_<T extends Tensor>(tensor: T, value: number): T {
 	const y = written(tensor, 'constant_');
-	runOperation('constant_', () => y.backend.kernels.fill({}, { y }, { value }));
+	runOperation('constant_', () => layoutKernels(y.backend).fill({}, { y }, { value }));
 	return tensor;
 }
 
@@ -126,7 +127,7 @@ function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: st
 	const data = tensor.dtype === 'float64' ? values : storedArray(tensor.dtype, Float32Array.from(values));
 	runOperation(operation, () => {
 		const source = new Tensor(tensor.backend.upload(data, tensor.dtype), tensor.shape);
-		y.backend.kernels.copyInto({ x: source }, { y }, {});
+		layoutKernels(y.backend).copyInto({ x: source }, { y }, {});
 		source.dispose();
 	});
 	return tensor;

@@ -2,9 +2,11 @@
  * Scaled dot-product attention in two forms. The fused kernels need memory that grows linearly with the lengths, forward and backward. The
  * composed form (matmul, softmax, matmul) is differentiable to any order, returns the weights, and has a gradient for the mask.
  */
+
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { AttentionAttributes } from '../backends/contract/attention';
+import { attentionKernels, layoutKernels, randomKernels } from '../backends/kernels';
 import { requireFinite, requireFraction } from '../core/checks';
 import { isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -192,7 +194,7 @@ const attentionOperation = defineOperation({
 	forward: ({ q, k, v, mask }, attributes: AttentionAttributes) => {
 		const output = outputLike(q, v.shape[3]!);
 		const logSumExp = emptyOn(q, [...q.shape.slice(0, 3), 2], q.dtype === 'float64' ? 'float64' : 'float32');
-		q.backend.kernels.attention(
+		attentionKernels(q.backend).attention(
 			{ q: dense(q), k: dense(k), v: dense(v), ...(mask && { mask }) },
 			{ o: output, logSumExp },
 			attributes,
@@ -205,17 +207,17 @@ const attentionOperation = defineOperation({
 	fusedVjp: (gradient, { q, k, v, mask, output, logSumExp }, attributes, needs) => {
 		// The gradient of the mask is as large as the scores, so here the composed form needs no more memory.
 		if (needs.mask) return composedGradients(...widened(gradient, q, k, v, mask), attributes, needs);
-		const { kernels } = q.backend;
+		const { backend } = q;
 		const dOutput = dense(gradient);
 		const rows = emptyOn(logSumExp, [...q.shape.slice(0, 3), 4]);
-		kernels.attentionRows({ o: output, gradient: dOutput, logSumExp }, { rows }, {});
+		attentionKernels(backend).attentionRows({ o: output, gradient: dOutput, logSumExp }, { rows }, {});
 		const inputs = { q: dense(q), k: dense(k), v: dense(v), gradient: dOutput, rows, ...(mask && { mask }) };
 		const dq = needs.q && outputLike(q, q.shape[3]!);
-		if (dq) kernels.attentionGradQuery(inputs, { dq }, attributes);
+		if (dq) attentionKernels(backend).attentionGradQuery(inputs, { dq }, attributes);
 		if (!needs.k && !needs.v) return { q: dq, k: null, v: null, mask: null };
 		const dk = outputLike(k, k.shape[3]!);
 		const dv = outputLike(v, v.shape[3]!);
-		kernels.attentionGradKeyValue(inputs, { dk, dv }, attributes);
+		attentionKernels(backend).attentionGradKeyValue(inputs, { dk, dv }, attributes);
 		return { q: dq, k: dk, v: dv, mask: null };
 	},
 });
@@ -294,9 +296,9 @@ function keptWeights(like: Tensor, shape: Shape, attributes: RandomKey & { p: nu
 	const keys = shape.at(-1)!;
 	const padded = [...shape.slice(0, -1), Math.ceil(keys / 4) * 4];
 	const ones = emptyOn(like, padded);
-	like.backend.kernels.fill({}, { y: ones }, { value: 1 });
+	layoutKernels(like.backend).fill({}, { y: ones }, { value: 1 });
 	const kept = emptyOn(like, padded);
-	like.backend.kernels.dropout({ x: ones }, { y: kept }, attributes);
+	randomKernels(like.backend).dropout({ x: ones }, { y: kept }, attributes);
 	return narrow(kept, -1, 0, keys);
 }
 

@@ -4,9 +4,11 @@
  * One bilinear map has three directions: `convolution`, `inputGradient` and `weightGradient`. The gradient of each by each of its inputs is
  * another of the three, so gradients of every order exist, and each is one kernel.
  */
+
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { ConvAttributes } from '../backends/contract/conv';
+import { convKernels } from '../backends/kernels';
 import { requireInteger, wrongArgument } from '../core/checks';
 import { requireFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -253,7 +255,7 @@ const convolution = defineOperation({
 	forward: ({ x, weight, bias }, { size, windows }: SizedConv) => {
 		const y = emptyOn(x, [x.shape[0]!, weight.shape[0]!, ...size]);
 		const inputs = { x: contiguous(x), weight: contiguous(weight), bias: bias ? contiguous(bias) : undefined };
-		x.backend.kernels.conv(inputs, { y }, windows);
+		convKernels(x.backend).conv(inputs, { y }, windows);
 		return y;
 	},
 	saves: ['x', 'weight'],
@@ -271,7 +273,7 @@ const inputGradient = defineOperation({
 	forward: ({ y, weight, bias }, { size, windows }: SizedConv) => {
 		const gradX = emptyOn(y, [y.shape[0]!, weight.shape[1]! * windows.groups, ...size]);
 		const inputs = { gradY: contiguous(y), weight: contiguous(weight), bias: bias ? contiguous(bias) : undefined };
-		y.backend.kernels.convInputGrad(inputs, { gradX }, windows);
+		convKernels(y.backend).convInputGrad(inputs, { gradX }, windows);
 		return gradX;
 	},
 	saves: ['y', 'weight'],
@@ -288,7 +290,7 @@ const weightGradient = defineOperation({
 	inputs: ['x', 'y'],
 	forward: ({ x, y }, { size, windows }: SizedConv) => {
 		const gradWeight = emptyOn(x, [y.shape[1]!, x.shape[1]! / windows.groups, ...size]);
-		x.backend.kernels.convWeightGrad({ x: contiguous(x), gradY: contiguous(y) }, { gradWeight }, windows);
+		convKernels(x.backend).convWeightGrad({ x: contiguous(x), gradY: contiguous(y) }, { gradWeight }, windows);
 		return gradWeight;
 	},
 	saves: ['x', 'y'],

@@ -1,6 +1,8 @@
 /** Creates tensors from data and from formulas. Random tensors are in random.ts. */
+
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
+import { layoutKernels } from '../backends/kernels';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { describe, requireInteger } from '../core/checks';
 import { allocateTyped, type DType, fillValue, isInteger, requireKnownDType, type TypedArray } from '../core/dtype';
@@ -194,7 +196,7 @@ function filled(operation: string, shape: Shape, value: number | boolean, dtype:
 	const filling = { value: fillValue(operation, dtype, value) };
 	return runOperation(operation, () => {
 		const y = empty([...shape], dtype, options.device ?? deviceOfNew());
-		y.backend.kernels.fill({}, { y }, filling);
+		layoutKernels(y.backend).fill({}, { y }, filling);
 		return finish(y, options);
 	});
 }
@@ -269,7 +271,7 @@ export function arange(first: number, ...rest: readonly (number | TensorOptions 
 	for (const value of whole && count > 0 ? [start, start + (count - 1) * step] : []) fillValue('arange', dtype, value);
 	return runOperation('arange', () => {
 		const y = empty([count], dtype, options.device ?? deviceOfNew());
-		y.backend.kernels.arange({}, { y }, whole ? { start: Math.trunc(start), step: Math.trunc(step) } : { start, step });
+		layoutKernels(y.backend).arange({}, { y }, whole ? { start: Math.trunc(start), step: Math.trunc(step) } : { start, step });
 		return finish(y, options);
 	});
 }
@@ -299,7 +301,7 @@ export function eye(n: number, second: number | TensorOptions = n, third: Tensor
 		const y = filled('eye', [n, m], 0, options.dtype ?? 'float32', { ...options, requiresGrad: false });
 		const length = Math.min(n, m);
 		const diagonal = { storage: y.storage, dtype: y.dtype, shape: [length], strides: [m + 1], offset: 0 };
-		y.backend.kernels.fill({}, { y: diagonal }, { value: 1 });
+		layoutKernels(y.backend).fill({}, { y: diagonal }, { value: 1 });
 		return finish(y, options);
 	});
 }

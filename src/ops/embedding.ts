@@ -1,5 +1,7 @@
 /** The lookup of rows in a table, and its gradient. */
+
 import { defineOperation } from '../autograd/operation';
+import { embeddingKernels } from '../backends/kernels';
 import { ArgumentError, formatShape } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { checkShape } from '../core/shape';
@@ -54,7 +56,7 @@ const rowsOperation = defineOperation({
 	forward: ({ weight, indices }, _: LookupAttributes, check) => {
 		const columns = weight.shape[1]!;
 		const y = emptyOn(weight, [indices.size, columns]);
-		weight.backend.kernels.embedding({ weight, index: reshape(indices, [-1]) }, { y }, { check });
+		embeddingKernels(weight.backend).embedding({ weight, index: reshape(indices, [-1]) }, { y }, { check });
 		return reshape(y, [...indices.shape, columns]);
 	},
 	saves: ['indices'],
@@ -72,7 +74,7 @@ const tableGradient = defineOperation({
 		const columns = gradient.shape.at(-1)!;
 		const dWeight = emptyOn(gradient, [rows, columns]);
 		const source = reshape(contiguous(gradient), [indices.size, columns]);
-		gradient.backend.kernels.embeddingGrad(
+		embeddingKernels(gradient.backend).embeddingGrad(
 			{ index: reshape(indices, [-1]), gradient: source },
 			{ dWeight },
 			{ paddingIdx: padding },

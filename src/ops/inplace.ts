@@ -3,6 +3,7 @@
  * if its source is in it, and a write into a view is a write into the base, which its other views see (autograd/views.ts). A leaf that
  * requires a gradient, or a view of one, can be written only under `noGrad`. The backward walk throws if a saved tensor was overwritten.
  */
+
 import { callerStack, isWatching, observe } from '../autograd/anomaly';
 import { zeroGradient } from '../autograd/gradients';
 import { isGradEnabled } from '../autograd/modes';
@@ -10,6 +11,7 @@ import { currentRecorder, type WriteAttributes as RecordedAttributes, withRecord
 import { type OutputInfo, outputInfo, type Rule, requireOwnGradient, TapeNode } from '../autograd/tape';
 import { baseOf, rebase, replayView, requireRecordable, type ViewPath } from '../autograd/views';
 import type { View } from '../backends/contract';
+import { elementwiseKernels, layoutKernels } from '../backends/kernels';
 import { requireOneOf } from '../core/checks';
 import { type DType, fillValue, isFloating } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -147,7 +149,7 @@ export function contiguousTarget(operation: string, x: Tensor, ...others: readon
 /** Ends the write: copies a copy of `contiguousTarget` back to `x`, and marks x as written. */
 export function writeBack(operation: string, packed: Tensor, x: Tensor): void {
 	if (packed !== x) {
-		x.backend.kernels.copyInto({ x: packed }, { y: x }, {});
+		layoutKernels(x.backend).copyInto({ x: packed }, { y: x }, {});
 		packed.dispose();
 	}
 	markWritten(x, operation);
@@ -196,7 +198,7 @@ function copied(operation: string, x: Tensor, source: Tensor): Tensor {
 			x.device === 'webgpu' && source.device === 'cpu'
 				? to(source.dtype === 'float64' ? converted(source, 'float32') : source, 'webgpu')
 				: source;
-		x.backend.kernels.copyInto({ x: sourceFor(operation, x, near) }, { y: x }, {});
+		layoutKernels(x.backend).copyInto({ x: sourceFor(operation, x, near) }, { y: x }, {});
 	};
 	const noted = { op: 'copy', value: null, alpha: 1 } as const;
 	return inPlace(operation, { x, source, write, vjp: copyVjp, attributes: null, noted });
@@ -229,9 +231,9 @@ function arithmetic(
 		if (op === 'sub' && (x.dtype === 'bool' || (typeof term !== 'number' && term.dtype === 'bool')))
 			throw new DTypeError(`${operation}: is not defined on bool. Convert with .to('int32')`);
 		if (typeof term === 'number') {
-			x.backend.kernels.binaryScalarInPlace({}, { x }, { op, scalar: scalarFor(x.dtype, term) });
+			elementwiseKernels(x.backend).binaryScalarInPlace({}, { x }, { op, scalar: scalarFor(x.dtype, term) });
 		} else {
-			x.backend.kernels.binaryInPlace({ b: sourceFor(operation, x, term) }, { a: x }, { op });
+			elementwiseKernels(x.backend).binaryInPlace({ b: sourceFor(operation, x, term) }, { a: x }, { op });
 		}
 	};
 	const source = other instanceof Tensor ? other : null;
@@ -260,7 +262,7 @@ const arithmeticVjp: WriteVjp<{ readonly partials: Partials; readonly number: nu
 function multiple(x: Tensor, factor: number, dtype: DType): Tensor {
 	const y = emptyOn(x, x.shape, dtype);
 	const scalar = scalarFor(dtype, factor);
-	x.backend.kernels.binaryScalar({ x: converted(x, dtype) }, { y }, { op: 'mul', scalar, scalarFirst: false });
+	elementwiseKernels(x.backend).binaryScalar({ x: converted(x, dtype) }, { y }, { op: 'mul', scalar, scalarFirst: false });
 	return y;
 }
 
@@ -313,7 +315,7 @@ export function zero_(x: Tensor): Tensor {
 
 function filled(operation: string, x: Tensor, value: number): Tensor {
 	requireTensor(operation, x);
-	const write = () => x.backend.kernels.fill({}, { y: x }, { value });
+	const write = () => layoutKernels(x.backend).fill({}, { y: x }, { value });
 	const noted = { op: 'copy', value, alpha: 1 } as const;
 	return inPlace(operation, { x, source: null, write, vjp: fillVjp, attributes: null, noted });
 }

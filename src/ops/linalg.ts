@@ -4,7 +4,9 @@
  *
  * A matrix that is singular, or not positive definite, throws: on WebGPU at the next read, `sync()` or step of an optimizer.
  */
+
 import { defineOperation } from '../autograd/operation';
+import { layoutKernels, linalgKernels } from '../backends/kernels';
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { currentOperation } from '../core/scope';
@@ -149,9 +151,9 @@ const solveOperation = defineOperation({
 		const columns = b.shape.at(-1)!;
 		const index = viewOf(permutation, [batch, n, columns], [n, 1, 0], 0);
 		const x = gathered('linalg.solve', reshape(b, [batch, n, columns]), 1, index);
-		const { kernels } = a.backend;
-		kernels.triangularSolve({ t: lu }, { x }, { upper: false, unit: true });
-		kernels.triangularSolve({ t: lu }, { x }, { upper: true, unit: false });
+		const { backend } = a;
+		linalgKernels(backend).triangularSolve({ t: lu }, { x }, { upper: false, unit: true });
+		linalgKernels(backend).triangularSolve({ t: lu }, { x }, { upper: true, unit: false });
 		return reshape(x, b.shape);
 	},
 	saves: ['a', 'output'],
@@ -171,7 +173,7 @@ const triangular = defineOperation({
 	inputs: ['t', 'b'],
 	forward: ({ t, b }, attributes: TriangularAttributes) => {
 		const x = asMatrices(copyOf(b));
-		t.backend.kernels.triangularSolve({ t: asMatrices(packed(t)) }, { x }, attributes);
+		linalgKernels(t.backend).triangularSolve({ t: asMatrices(packed(t)) }, { x }, attributes);
 		return reshape(x, b.shape);
 	},
 	saves: ['t', 'output'],
@@ -197,7 +199,7 @@ const choleskyOperation = defineOperation({
 	inputs: ['a'],
 	forward: ({ a }) => {
 		const l = asMatrices(copyOf(a));
-		a.backend.kernels.choleskyFactor({}, { l }, {});
+		linalgKernels(a.backend).choleskyFactor({}, { l }, {});
 		requireNone(isnan(diagonal(l, 0, 1, 2)), 'diagonal entries that are no numbers: the matrix is not positive definite');
 		return reshape(l, a.shape);
 	},
@@ -217,14 +219,14 @@ const choleskyOperation = defineOperation({
 function factored(a: Tensor): { lu: Tensor; permutation: Tensor; sign: Tensor } {
 	const lu = asMatrices(copyOf(a));
 	const [batch, n] = lu.shape as [number, number, number];
-	const { kernels } = a.backend;
+	const { backend } = a;
 	const line = emptyOn(a, [n], 'int32');
 	const permutation = emptyOn(a, [batch, n], 'int32');
 	const sign = emptyOn(a, [batch]);
-	kernels.arange({}, { y: line }, { start: 0, step: 1 });
-	kernels.copy({ x: viewOf(line, [batch, n], [0, 1], 0) }, { y: permutation }, {});
-	kernels.fill({}, { y: sign }, { value: 1 });
-	kernels.luFactor({}, { lu, permutation, sign }, {});
+	layoutKernels(backend).arange({}, { y: line }, { start: 0, step: 1 });
+	layoutKernels(backend).copy({ x: viewOf(line, [batch, n], [0, 1], 0) }, { y: permutation }, {});
+	layoutKernels(backend).fill({}, { y: sign }, { value: 1 });
+	linalgKernels(backend).luFactor({}, { lu, permutation, sign }, {});
 	return { lu, permutation, sign };
 }
 

@@ -3,8 +3,10 @@
  * forward pass nor a gradient copies a transpose or a broadcast. int32 products are exact modulo 2^32, as PyTorch's on the CPU. As in
  * PyTorch, bool has no products.
  */
+
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
+import { matmulKernels } from '../backends/kernels';
 import { hostBytes } from '../core/dtype';
 import { DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
@@ -41,7 +43,7 @@ const product = defineOperation({
 	forward: ({ a, b }) => {
 		const batch = broadcastShapes('matmul', a.shape.slice(0, -2), b.shape.slice(0, -2));
 		const out = emptyOn(a, [...batch, a.shape.at(-2)!, b.shape.at(-1)!]);
-		a.backend.kernels.matmul({ a: onBatch(a, batch), b: onBatch(b, batch) }, { out }, {});
+		matmulKernels(a.backend).matmul({ a: onBatch(a, batch), b: onBatch(b, batch) }, { out }, {});
 		return out;
 	},
 	saves: ['a', 'b'],
@@ -229,7 +231,7 @@ const linearOperation = defineOperation({
 		const a = reshape(x, [numel(lead), inner]);
 		const b = viewOf(weight, [inner, features], [weight.strides[1]!, weight.strides[0]!], weight.offset);
 		const out = emptyOn(x, [...lead, features]);
-		x.backend.kernels.matmul(
+		matmulKernels(x.backend).matmul(
 			{ a, b, bias: bias ?? undefined },
 			{ out: viewOf(out, [numel(lead), features], [features, 1], 0) },
 			{},

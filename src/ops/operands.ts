@@ -1,5 +1,7 @@
 /** Promotion, conversion and broadcasting of operands, and the way back for their gradients. */
+
 import type { View } from '../backends/contract';
+import { elementwiseKernels } from '../backends/kernels';
 import { category, type DType, isFloating, promoteScalar, widerType, wrapped } from '../core/dtype';
 import { isHalf, nearestHalf } from '../core/halves';
 import { runOperation } from '../core/scope';
@@ -46,7 +48,7 @@ export function promote(operation: string, ...tensors: readonly Tensor[]): Tenso
 export function converted(x: Tensor, dtype: DType): Tensor {
 	if (x.dtype === dtype) return x;
 	const y = emptyOn(x, x.shape, dtype);
-	x.backend.kernels.cast({ x }, { y }, {});
+	elementwiseKernels(x.backend).cast({ x }, { y }, {});
 	return y;
 }
 

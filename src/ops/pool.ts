@@ -2,8 +2,10 @@
  * Pooling over the last one to three dims. Each operation and its gradient are a pair of linear maps (for the maximum, at known positions),
  * and each is the VJP of the other, so gradients of every order exist.
  */
+
 import { defineOperation } from '../autograd/operation';
 import type { AvgPoolAttributes, MaxPoolAttributes } from '../backends/contract/pool';
+import { poolKernels } from '../backends/kernels';
 import { wrongArgument } from '../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions, type Leading, leadingOptions } from '../core/options';
@@ -284,8 +286,8 @@ const maximum = defineOperation({
 	forward: ({ x }, { size, windows }: MaxAttributes) => {
 		const outputs = { y: emptyOn(x, resized(x, size)), indices: emptyOn(x, resized(x, size), 'int32') };
 		const inputs = { x: contiguous(x) };
-		if (windows === null) x.backend.kernels.adaptiveMaxPool(inputs, outputs);
-		else x.backend.kernels.maxPool(inputs, outputs, windows);
+		if (windows === null) poolKernels(x.backend).adaptiveMaxPool(inputs, outputs);
+		else poolKernels(x.backend).maxPool(inputs, outputs, windows);
 		return { values: outputs.y, indices: outputs.indices };
 	},
 	saves: ['indices'],
@@ -306,8 +308,8 @@ const toMaxima = defineOperation({
 	forward: ({ y, indices }, { size, windows }: MaxAttributes) => {
 		const gradX = emptyOn(y, resized(y, size));
 		const inputs = { gradY: contiguous(y), indices };
-		if (windows === null) y.backend.kernels.adaptiveMaxPoolGrad(inputs, { gradX });
-		else y.backend.kernels.maxPoolGrad(inputs, { gradX }, windows);
+		if (windows === null) poolKernels(y.backend).adaptiveMaxPoolGrad(inputs, { gradX });
+		else poolKernels(y.backend).maxPoolGrad(inputs, { gradX }, windows);
 		return gradX;
 	},
 	saves: ['indices'],
@@ -323,7 +325,7 @@ const atMaxima = defineOperation({
 	constants: ['indices'],
 	forward: ({ x, indices }, _: Pick<MaxAttributes, 'windows'>) => {
 		const y = emptyOn(x, indices.shape);
-		x.backend.kernels.maxPoolGather({ x: contiguous(x), indices }, { y });
+		poolKernels(x.backend).maxPoolGather({ x: contiguous(x), indices }, { y });
 		return y;
 	},
 	saves: ['indices'],
@@ -339,7 +341,7 @@ const average = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { size, windows }: AverageAttributes) => {
 		const y = emptyOn(x, resized(x, size));
-		x.backend.kernels.avgPool({ x: contiguous(x) }, { y }, windows);
+		poolKernels(x.backend).avgPool({ x: contiguous(x) }, { y }, windows);
 		return y;
 	},
 	vjp: (gradient, _, { windows }, needs, name): { x: Tensor } => ({
@@ -352,7 +354,7 @@ const averageGradient = defineOperation({
 	inputs: ['y'],
 	forward: ({ y }, { size, windows }: AverageAttributes) => {
 		const gradX = emptyOn(y, resized(y, size));
-		y.backend.kernels.avgPoolGrad({ gradY: contiguous(y) }, { gradX }, windows);
+		poolKernels(y.backend).avgPoolGrad({ gradY: contiguous(y) }, { gradX }, windows);
 		return gradX;
 	},
 	vjp: (gradient, _, { windows }, needs, name): { y: Tensor } => ({
@@ -365,7 +367,7 @@ const adaptiveAverage = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { size }: Sized) => {
 		const y = emptyOn(x, resized(x, size));
-		x.backend.kernels.adaptiveAvgPool({ x: contiguous(x) }, { y });
+		poolKernels(x.backend).adaptiveAvgPool({ x: contiguous(x) }, { y });
 		return y;
 	},
 	vjp: (gradient, _, _attributes, needs, name): { x: Tensor } => ({
@@ -378,7 +380,7 @@ const adaptiveAverageGradient = defineOperation({
 	inputs: ['y'],
 	forward: ({ y }, { size }: Sized) => {
 		const gradX = emptyOn(y, resized(y, size));
-		y.backend.kernels.adaptiveAvgPoolGrad({ gradY: contiguous(y) }, { gradX });
+		poolKernels(y.backend).adaptiveAvgPoolGrad({ gradY: contiguous(y) }, { gradX });
 		return gradX;
 	},
 	vjp: (gradient, _, _attributes, needs, name): { y: Tensor } => ({

@@ -2,9 +2,11 @@
  * Quantises matrices to 8 or 4 bits, multiplies by them, and looks up their rows. src/backends/contract/quantized.ts describes their
  * layout. The other operand of a product gets a gradient; the matrix gets none.
  */
+
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { QuantizedLayout } from '../backends/contract/quantized';
+import { quantizedKernels } from '../backends/kernels';
 import { describe, requireBoolean, requireCounts, requireOneOf } from '../core/checks';
 import { requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
@@ -216,7 +218,7 @@ const dequantizeOperation = defineOperation({
 	constants: ['packed', 'scale', 'zeroPoint?'],
 	forward: (weight, layout: QuantizedLayout) => {
 		const y = emptyOn(weight.scale, [weight.packed.shape[0]!, layout.columns]);
-		y.backend.kernels.dequantizeWeight(partsOf(weight), { y }, layout);
+		quantizedKernels(y.backend).dequantizeWeight(partsOf(weight), { y }, layout);
 		return y;
 	},
 	vjp: NO_GRADIENT,
@@ -264,7 +266,7 @@ const linearOperation = defineOperation({
 		const lead = x.shape.slice(0, -1);
 		checkShape('quantizedLinear', [...lead, rows]);
 		const out = emptyOn(x, [numel(lead), rows]);
-		x.backend.kernels.quantizedLinear(
+		quantizedKernels(x.backend).quantizedLinear(
 			{ ...partsOf(weight), x: reshape(x, [numel(lead), layout.columns]), bias: bias ?? undefined },
 			{ out },
 			layout,
@@ -287,7 +289,7 @@ const turnedOperation = defineOperation({
 		const lead = gradient.shape.slice(0, -1);
 		const dx = emptyOn(gradient, [numel(lead), layout.columns]);
 		const lines = reshape(gradient, [numel(lead), gradient.shape.at(-1)!]);
-		gradient.backend.kernels.quantizedLinearGrad({ ...partsOf(weight), gradient: lines }, { dx }, layout);
+		quantizedKernels(gradient.backend).quantizedLinearGrad({ ...partsOf(weight), gradient: lines }, { dx }, layout);
 		return reshape(dx, [...lead, layout.columns]);
 	},
 	saves: ['packed', 'scale', 'zeroPoint'],
@@ -315,7 +317,11 @@ const rowsOperation = defineOperation({
 	constants: ['indices', 'packed', 'scale', 'zeroPoint?'],
 	forward: ({ indices, ...weight }, layout: QuantizedLayout, check) => {
 		const y = emptyOn(weight.scale, [indices.size, layout.columns]);
-		y.backend.kernels.quantizedEmbedding({ ...partsOf(weight), index: reshape(indices, [-1]) }, { y }, { ...layout, check });
+		quantizedKernels(y.backend).quantizedEmbedding(
+			{ ...partsOf(weight), index: reshape(indices, [-1]) },
+			{ y },
+			{ ...layout, check },
+		);
 		return reshape(y, [...indices.shape, layout.columns]);
 	},
 	vjp: NO_GRADIENT,

@@ -6,6 +6,7 @@
 import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import type { DeviceName } from '../backends/contract';
+import { elementwiseKernels, randomKernels } from '../backends/kernels';
 import { backendOf, deviceOfNew } from '../backends/registry';
 import { requireFraction, requireInteger } from '../core/checks';
 import { type DType, fillValue, isInteger, requireFloating, requireKnownDType } from '../core/dtype';
@@ -52,7 +53,7 @@ export function rand(shape: Shape, options: RandomOptions = {}): Tensor {
 	checkOptions('rand', options, RANDOM_OPTIONS);
 	requireFloating('rand', options.dtype ?? 'float32', 'dtype');
 	return make('rand', shape, options, (out) =>
-		out.backend.kernels.randomUniform(
+		randomKernels(out.backend).randomUniform(
 			{},
 			{ out },
 			{ ...defaultGenerator.next(), low: 0, high: 1, largest: halfBelow(out.dtype, 1) },
@@ -65,7 +66,7 @@ export function randn(shape: Shape, options: RandomOptions = {}): Tensor {
 	checkOptions('randn', options, RANDOM_OPTIONS);
 	requireFloating('randn', options.dtype ?? 'float32', 'dtype');
 	return make('randn', shape, options, (out) =>
-		out.backend.kernels.randomNormal({}, { out }, { ...defaultGenerator.next(), mean: 0, std: 1 }),
+		randomKernels(out.backend).randomNormal({}, { out }, { ...defaultGenerator.next(), mean: 0, std: 1 }),
 	);
 }
 
@@ -85,12 +86,12 @@ export function randint(first: number, second: number | Shape, third?: Shape | R
 	requireKnownDType('randint', dtype);
 	for (const value of isInteger(dtype) ? [low, high - 1] : []) fillValue('randint', dtype, value);
 	const integers = make('randint', shape, { ...rest, dtype: 'int32', requiresGrad: false }, (out) =>
-		out.backend.kernels.randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
+		randomKernels(out.backend).randomInteger({}, { out }, { ...defaultGenerator.next(), low, high }),
 	);
 	if (dtype === 'int32') return integers;
 	return runOperation('randint', () => {
 		const converted = emptyOn(integers, shape, dtype);
-		converted.backend.kernels.cast({ x: integers }, { y: converted }, {});
+		elementwiseKernels(converted.backend).cast({ x: integers }, { y: converted }, {});
 		integers.dispose();
 		if (options.requiresGrad) setRequiresGrad(converted, true);
 		return converted;
@@ -110,7 +111,7 @@ export function bernoulli(p: Tensor): Tensor {
 	requireFloatingTensor('bernoulli', p, 'p');
 	return runOperation('bernoulli', () => {
 		const out = emptyOn(p, p.shape);
-		p.backend.kernels.bernoulli({ p }, { out }, defaultGenerator.next());
+		randomKernels(p.backend).bernoulli({ p }, { out }, defaultGenerator.next());
 		return out;
 	});
 }
@@ -169,7 +170,7 @@ const dropoutOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, attributes: RandomKey & { readonly p: number; readonly group: number }) => {
 		const y = emptyOn(x, x.shape);
-		x.backend.kernels.dropout({ x }, { y }, attributes);
+		randomKernels(x.backend).dropout({ x }, { y }, attributes);
 		return y;
 	},
 	vjp: (gradient, _, attributes, _needs, name): { x: Tensor } => ({ x: dropoutOperation({ x: gradient }, attributes, { name }) }),

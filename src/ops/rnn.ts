@@ -7,10 +7,12 @@
  * recurrent weights is one product over all steps. With float16 weights a step has a third launch, which rounds the factor. If the walk
  * is recorded, or states are projected, plain operations compose the layer.
  */
+
 import { grad } from '../autograd/backward';
 import { defineOperation } from '../autograd/operation';
 import { setRequiresGrad } from '../autograd/tape';
 import { type CellKind, GATES, SAVED } from '../backends/contract/rnn';
+import { elementwiseKernels, layoutKernels, matmulKernels, rnnKernels } from '../backends/kernels';
 import { copyOf, emptyOn, packed, type Tensor, viewOf } from '../tensor';
 import { requireRank, requireSameDevice, requireShape } from '../tensorChecks';
 import { composed } from './composed';
@@ -99,7 +101,7 @@ const layerOperation = defineOperation({
 	outputs: ['hidden', 'cell'],
 	forward: (input, { kind, reverse }: LayerAttributes) => {
 		const { x, h0, c0, weight, bias, lengths } = input;
-		const { kernels } = x.backend;
+		const { backend } = x;
 		const [steps, rows] = [x.shape[0]!, x.shape[1]!];
 		const units = h0.shape[1]!;
 		const gates = forSteps(x);
@@ -112,8 +114,12 @@ const layerOperation = defineOperation({
 		const operand = operandOf(weight, [rows, units]);
 		for (let slot = 0; slot < steps; slot++) {
 			const time = reverse ? steps - 1 - slot : slot;
-			kernels.matmul({ a: operand(entry(hidden, slot)), b: across, ...(bias ? { bias } : {}) }, { out: products }, {});
-			kernels.rnnStep(
+			matmulKernels(backend).matmul(
+				{ a: operand(entry(hidden, slot)), b: across, ...(bias ? { bias } : {}) },
+				{ out: products },
+				{},
+			);
+			rnnKernels(backend).rnnStep(
 				{ x: gates, recurrent: products, ...(ends ? { lengths: ends } : {}) },
 				{ hidden, kept, ...(cells ? { cell: cells } : {}) },
 				{ cell: kind, slot, time },
@@ -125,7 +131,7 @@ const layerOperation = defineOperation({
 	saves: ['x', 'h0', 'weight', 'bias', 'c0', 'lengths', 'hidden', 'kept', 'cells'],
 	vjp: (gradient, saved, { kind, reverse }) => composedGradients(kind, saved, reverse, gradient.hidden, gradient.cell),
 	fusedVjp: (gradient, { x, weight, bias, lengths, hidden, kept, cells }, { kind, reverse }, needs) => {
-		const { kernels } = x.backend;
+		const { backend } = x;
 		const [steps, rows, units] = [x.shape[0]!, x.shape[1]!, hidden.shape[2]!];
 		const gates = GATES[kind];
 		const columns = gates * units;
@@ -144,7 +150,7 @@ const layerOperation = defineOperation({
 		const operand = operandOf(weight, [rows, columns]);
 		for (let slot = steps - 1; slot >= 0; slot--) {
 			const time = reverse ? steps - 1 - slot : slot;
-			kernels.rnnStepGrad(
+			rnnKernels(backend).rnnStepGrad(
 				{
 					gradY,
 					hidden,
@@ -159,7 +165,7 @@ const layerOperation = defineOperation({
 			if (slot === 0 && !needs.h0) break;
 			const now = operand(entry(source, time));
 			const gradients = viewOf(now, [gates, rows, units], [units, columns, 1], now.offset);
-			kernels.matmul({ a: gradients, b: ofGates }, { out: products }, {});
+			matmulKernels(backend).matmul({ a: gradients, b: ofGates }, { out: products }, {});
 		}
 		const first = select(bySlot, 0, 0);
 		const throughSteps = () => (steps === 0 ? first : add(add(carry, sum(products, 0)), first));
@@ -190,7 +196,7 @@ function entry(x: Tensor, index: number): Tensor {
 /** States [T + 1, B, H] with the initial one in slot 0. */
 function statesFrom(initial: Tensor, steps: number): Tensor {
 	const states = emptyOn(initial, [steps + 1, ...initial.shape]);
-	initial.backend.kernels.copyInto({ x: initial }, { y: entry(states, 0) }, {});
+	layoutKernels(initial.backend).copyInto({ x: initial }, { y: entry(states, 0) }, {});
 	return states;
 }
 
@@ -199,14 +205,14 @@ function operandOf(weight: Tensor, shape: readonly number[]): (x: Tensor) => Ten
 	if (weight.dtype !== 'float16') return (x) => x;
 	const half = emptyOn(weight, shape);
 	return (x) => {
-		half.backend.kernels.cast({ x }, { y: half }, {});
+		elementwiseKernels(half.backend).cast({ x }, { y: half }, {});
 		return half;
 	};
 }
 
 function zerosOn(x: Tensor, shape: readonly number[]): Tensor {
 	const y = emptyOn(x, shape);
-	y.backend.kernels.fill({}, { y }, { value: 0 });
+	layoutKernels(y.backend).fill({}, { y }, { value: 0 });
 	return y;
 }
 

@@ -1,7 +1,9 @@
 /** Samples images at given positions. */
+
 import { currentAutocast, isGradEnabled } from '../autograd/modes';
 import { defineOperation, NO_GRADIENT } from '../autograd/operation';
 import type { GridAttributes, SampleAttributes, SamplePadding } from '../backends/contract/sample';
+import { sampleKernels } from '../backends/kernels';
 import { requireOneOf } from '../core/checks';
 import { allocateTyped, requireDType } from '../core/dtype';
 import { formatShape, ShapeError } from '../core/errors';
@@ -47,7 +49,7 @@ export function affineSample(
 ): Tensor {
 	return runOperation(name, () => {
 		const y = emptyOn(x, [x.shape[0]!, x.shape[1]!, ...size]);
-		x.backend.kernels.affineSample({ x, matrices }, { y }, attributes);
+		sampleKernels(x.backend).affineSample({ x, matrices }, { y }, attributes);
 		return y;
 	});
 }
@@ -142,7 +144,7 @@ const sampleOperation = defineOperation({
 	inputs: ['x', 'grid'],
 	forward: ({ x, grid }, attributes: GridAttributes) => {
 		const y = emptyOn(x, [x.shape[0]!, x.shape[1]!, grid.shape[1]!, grid.shape[2]!]);
-		x.backend.kernels.gridSample({ x, grid }, { y }, attributes);
+		sampleKernels(x.backend).gridSample({ x, grid }, { y }, attributes);
 		return y;
 	},
 	vjp: NO_GRADIENT,

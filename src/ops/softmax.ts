@@ -1,7 +1,9 @@
 /** Softmax, log-softmax and log-sum-exp, the derivative of which is the softmax. */
+
 import { currentAutocast } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import type { SoftmaxAttributes } from '../backends/contract/softmax';
+import { softmaxKernels } from '../backends/kernels';
 import { isFloating } from '../core/dtype';
 import { checkOptions } from '../core/options';
 import { normalizeDim } from '../core/shape';
@@ -51,7 +53,7 @@ const softmaxOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, attributes: SoftmaxAttributes) => {
 		const y = emptyOn(x, x.shape);
-		x.backend.kernels.softmax({ x }, { y }, attributes);
+		softmaxKernels(x.backend).softmax({ x }, { y }, attributes);
 		return y;
 	},
 	saves: ['output'],
@@ -62,7 +64,7 @@ const softmaxOperation = defineOperation({
 	},
 	fusedVjp: (gradient, { output: y }, attributes) => {
 		const dx = emptyOn(y, y.shape);
-		y.backend.kernels.softmaxGrad({ y, gradient }, { dx }, attributes);
+		softmaxKernels(y.backend).softmaxGrad({ y, gradient }, { dx }, attributes);
 		return { x: dx };
 	},
 });

@@ -1,5 +1,7 @@
 /** The inverse of max pooling: writes values back to the positions that `maxPool` took them from. */
+
 import { defineOperation } from '../autograd/operation';
+import { indexingKernels, layoutKernels } from '../backends/kernels';
 import { describe } from '../core/checks';
 import { requireDType } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
@@ -120,9 +122,9 @@ const placeOperation = defineOperation({
 	constants: ['indices'],
 	forward: ({ x, indices }, { plane }: { readonly plane: number }, check) => {
 		const y = emptyOn(x, [x.shape[0]!, plane]);
-		const { kernels } = x.backend;
-		kernels.fill({}, { y }, { value: 0 });
-		kernels.scatterInto({ index: indices, source: x }, { y }, { dim: 1, unique: false, check });
+		const { backend } = x;
+		layoutKernels(backend).fill({}, { y }, { value: 0 });
+		indexingKernels(backend).scatterInto({ index: indices, source: x }, { y }, { dim: 1, unique: false, check });
 		return y;
 	},
 	saves: ['indices'],

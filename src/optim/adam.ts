@@ -1,4 +1,5 @@
 /** Adam and AdamW. */
+import { optimizerKernels } from '../backends/kernels';
 import { requireNonNegative } from '../core/checks';
 import { requireOptions } from '../core/options';
 import type { Tensor } from '../tensor';
@@ -54,7 +55,7 @@ export class Adam extends Optimizer<AdamOptions> {
 		const corrections = control.control
 			? { correction1: 1, correction2: 1 }
 			: { correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
-		param.backend.kernels.adamStep(
+		optimizerKernels(param.backend).adamStep(
 			{ gradient, ...control },
 			{ param, m, v, ...largest },
 			{ lr, beta1, beta2, eps, maximize, weightDecay, l1, decoupled: this.decoupled, ...corrections },

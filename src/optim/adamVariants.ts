@@ -1,4 +1,5 @@
 /** Variants of Adam: Adamax, NAdam, RAdam. */
+import { optimizerKernels } from '../backends/kernels';
 import { requireNonNegative } from '../core/checks';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
@@ -31,7 +32,7 @@ export class Adamax extends Optimizer<AdamaxOptions> {
 		const m = this.slot(state, 'expAvg', param);
 		const largest = this.slot(state, 'expInf', param);
 		const lr = control.control ? group.lr : group.lr / (1 - beta1 ** t);
-		param.backend.kernels.adamaxStep({ gradient, ...control }, { param, m, largest }, { ...group, lr, beta1, beta2 });
+		optimizerKernels(param.backend).adamaxStep({ gradient, ...control }, { param, m, largest }, { ...group, lr, beta1, beta2 });
 	}
 }
 
@@ -86,7 +87,7 @@ export class NAdam extends Optimizer<NAdamOptions> {
 		const counts = typeof state.muProduct !== 'object' && control.control === undefined;
 		const product = (typeof state.muProduct === 'number' ? state.muProduct : 1) * mu;
 		if (counts) state.muProduct = product;
-		param.backend.kernels.nadamStep(
+		optimizerKernels(param.backend).nadamStep(
 			{ gradient, ...control },
 			{ param, m, v },
 			{
@@ -140,7 +141,7 @@ export class RAdam extends Optimizer<RAdamOptions> {
 			rate *= Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
 			rate *= Math.sqrt(1 - beta2 ** t);
 		}
-		param.backend.kernels.radamStep(
+		optimizerKernels(param.backend).radamStep(
 			{ gradient, ...control },
 			{ param, m, v },
 			{ ...group, ...decay(group), beta1, beta2, rate, adaptive },

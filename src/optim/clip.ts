@@ -1,5 +1,7 @@
 /** Gradient clipping. It runs on the device and reads nothing back. */
+
 import { noGrad } from '../autograd/modes';
+import { optimizerKernels } from '../backends/kernels';
 import { requireNonNegative, requireNumber } from '../core/checks';
 import { isHalf } from '../core/halves';
 import { checkOptions } from '../core/options';
@@ -73,7 +75,7 @@ type NormAndFactor = readonly [total: Tensor, factor: Tensor];
 function fused(gradients: readonly Tensor[], maxNorm: number): NormAndFactor {
 	const views = gradients.map(contiguous);
 	const [total, factor] = [emptyOn(views[0]!, []), emptyOn(views[0]!, [])];
-	total.backend.kernels.clipFactor({ gradients: views }, { norm: total, factor }, { maxNorm });
+	optimizerKernels(total.backend).clipFactor({ gradients: views }, { norm: total, factor }, { maxNorm });
 	return [total, factor];
 }
 

@@ -2,8 +2,10 @@
  * Counts optimizer steps that a GradScaler may skip. Only the device knows whether a step was skipped, so the counts are tensors there, and
  * kernels read the values that depend on them.
  */
+
 import type { CountAttributes } from '../backends/contract/gradScaler';
 import { CONTROL } from '../backends/contract/gradScaler';
+import { gradScalerKernels } from '../backends/kernels';
 import { full } from '../ops/creation';
 import { emptyOn, type Tensor } from '../tensor';
 import { keep } from '../tidy';
@@ -44,7 +46,7 @@ export class StepCounter {
 			nextProduct: product === null ? null : made([]),
 			control: made([Object.keys(CONTROL).length]),
 		};
-		param.backend.kernels.countStep(
+		gradScalerKernels(param.backend).countStep(
 			{ step: inputs[0], ...(inputs[1] && { product: inputs[1] }), ...(found && { found }) },
 			{ next: counted.next, control: counted.control, ...(counted.nextProduct && { nextProduct: counted.nextProduct }) },
 			{ kind, beta1, beta2, momentumDecay },

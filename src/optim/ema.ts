@@ -1,6 +1,7 @@
 /** Exponential moving averages of weights. */
 
 import { noGrad } from '../autograd/modes';
+import { optimizerKernels } from '../backends/kernels';
 import { live, witness } from '../core/capture';
 import { requireFraction } from '../core/checks';
 import { ArgumentError } from '../core/errors';
@@ -69,7 +70,7 @@ export class EMA {
 			const average = this.#averages[i]!;
 			runOperation('EMA.update', () => {
 				const weights = noGrad(() => contiguous(param));
-				param.backend.kernels.emaStep({ param: weights }, { average }, { decay });
+				optimizerKernels(param.backend).emaStep({ param: weights }, { average }, { decay });
 				weights.dispose();
 			});
 			markWritten(average, 'EMA.update');

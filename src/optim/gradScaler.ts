@@ -1,5 +1,7 @@
 /** Loss scaling for gradients in float16. */
+
 import { noGrad } from '../autograd/modes';
+import { gradScalerKernels } from '../backends/kernels';
 import { live, witness } from '../core/capture';
 import { requireBoolean, requireFraction, requireInteger, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
@@ -129,7 +131,7 @@ export class GradScaler {
 					const found = keep(zeros([], { dtype: 'int32', device: first.device }));
 					for (const gradient of gradients) {
 						const whole = contiguous(gradient);
-						gradient.backend.kernels.unscale({ scale }, { gradient: whole, found }, {});
+						gradScalerKernels(gradient.backend).unscale({ scale }, { gradient: whole, found }, {});
 						if (whole.storage === gradient.storage) markWritten(gradient, 'GradScaler.unscale_');
 						else copy_(gradient, whole);
 					}
@@ -187,7 +189,7 @@ export class GradScaler {
 					tidy(() => {
 						let found = stages[0]!.found;
 						for (const stage of stages.slice(1)) found = add(found, stage.found);
-						scale.backend.kernels.updateScale({ found }, { scale, tracker }, this.#rule());
+						gradScalerKernels(scale.backend).updateScale({ found }, { scale, tracker }, this.#rule());
 						for (const tensor of [scale, tracker]) markWritten(tensor, 'GradScaler.update');
 					}),
 				),

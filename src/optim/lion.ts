@@ -1,4 +1,5 @@
 /** Lion. */
+import { optimizerKernels } from '../backends/kernels';
 import type { Tensor } from '../tensor';
 import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
 
@@ -26,6 +27,10 @@ export class Lion extends Optimizer<LionOptions> {
 		const [beta1, beta2] = group.betas;
 		const m = this.slot(state, 'expAvg', param);
 		const shrink = group.lr * group.weightDecay;
-		param.backend.kernels.lionStep({ gradient, ...control }, { param, m }, { ...group, weightDecay: 0, shrink, beta1, beta2 });
+		optimizerKernels(param.backend).lionStep(
+			{ gradient, ...control },
+			{ param, m },
+			{ ...group, weightDecay: 0, shrink, beta1, beta2 },
+		);
 	}
 }

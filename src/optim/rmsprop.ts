@@ -1,4 +1,5 @@
 /** RMSprop, Adagrad and Adadelta, which derive a rate per element from its squared gradients. */
+import { optimizerKernels } from '../backends/kernels';
 import { requireFraction, requireNonNegative } from '../core/checks';
 import { fill_ } from '../ops/inplace';
 import type { Tensor } from '../tensor';
@@ -49,7 +50,7 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
 		const square = this.slot(state, 'squareAvg', param);
 		const mean = group.centered ? { mean: this.slot(state, 'gradAvg', param) } : {};
 		const buffer = group.momentum > 0 ? { buffer: this.slot(state, 'momentumBuffer', param) } : {};
-		param.backend.kernels.rmspropStep({ gradient, ...control }, { param, square, ...mean, ...buffer }, group);
+		optimizerKernels(param.backend).rmspropStep({ gradient, ...control }, { param, square, ...mean, ...buffer }, group);
 	}
 }
 
@@ -93,7 +94,7 @@ export class Adagrad extends Optimizer<AdagradOptions> {
 		const sum = this.slot(state, 'sum', param);
 		if (first && group.initialAccumulatorValue !== 0) fill_(sum, group.initialAccumulatorValue);
 		const lr = group.lr / (1 + (t - 1) * group.lrDecay);
-		param.backend.kernels.adagradStep({ gradient, ...control }, { param, sum }, { ...group, lr });
+		optimizerKernels(param.backend).adagradStep({ gradient, ...control }, { param, sum }, { ...group, lr });
 	}
 }
 
@@ -123,6 +124,6 @@ export class Adadelta extends Optimizer<AdadeltaOptions> {
 		const { t: _, ...control } = this.count(state, param);
 		const square = this.slot(state, 'squareAvg', param);
 		const changes = this.slot(state, 'accDelta', param);
-		param.backend.kernels.adadeltaStep({ gradient, ...control }, { param, square, changes }, group);
+		optimizerKernels(param.backend).adadeltaStep({ gradient, ...control }, { param, square, changes }, group);
 	}
 }

@@ -1,4 +1,5 @@
 /** Stochastic gradient descent. */
+import { optimizerKernels } from '../backends/kernels';
 import { requireNonNegative } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
@@ -27,14 +28,19 @@ export class SGD extends Optimizer<SGDOptions> {
 	}
 
 	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<SGDOptions>, state: ParamState): void {
-		const { kernels } = param.backend;
+		const { backend } = param;
 		const first = state.momentumBuffer === undefined;
 		const counts = this.countsOnDevice(state);
 		// A buffer that was made before steps were counted is not made again.
 		if (counts && state.step === undefined) state.step = first ? 0 : 1;
 		const { t: _, ...control } = counts ? this.count(state, param) : { t: 0 };
 		const inputs = { gradient, ...control };
-		if (group.momentum === 0) kernels.sgdStep(inputs, { param }, { ...group, first });
-		else kernels.sgdStep(inputs, { param, buffer: this.slot(state, 'momentumBuffer', param) }, { ...group, first });
+		if (group.momentum === 0) optimizerKernels(backend).sgdStep(inputs, { param }, { ...group, first });
+		else
+			optimizerKernels(backend).sgdStep(
+				inputs,
+				{ param, buffer: this.slot(state, 'momentumBuffer', param) },
+				{ ...group, first },
+			);
 	}
 }

@@ -3,8 +3,9 @@
  */
 import { test } from 'uvu';
 import type { Backend, View } from '../../src/backends/contract';
-import type { AttentionAttributes } from '../../src/backends/contract/attention';
+import type { AttentionAttributes, AttentionKernels } from '../../src/backends/contract/attention';
 import { cpuBackend } from '../../src/backends/cpu/backend';
+import * as families from '../../src/backends/kernels';
 import { attentionKernels } from '../../src/backends/webgpu/attention';
 import { createWebGPUBackend, type WebGPUBackend } from '../../src/backends/webgpu/backend';
 import type { Gpu } from '../../src/backends/webgpu/launch';
@@ -79,7 +80,7 @@ const ALLOWED = { relative: 3e-5, absolute: 1e-5 };
 
 interface Run {
 	readonly device: Backend;
-	readonly kernels: Backend['kernels'];
+	readonly kernels: AttentionKernels;
 }
 
 function view(device: Backend, shape: readonly number[], interleaved: boolean, data?: Float32Array | Uint8Array): View {
@@ -153,11 +154,13 @@ async function results(
 	return Object.fromEntries(found);
 }
 
-const reference = concurrently(CASES, (each) => results({ device: cpuBackend, kernels: cpuBackend.kernels }, each));
+const reference = concurrently(CASES, (each) =>
+	results({ device: cpuBackend, kernels: families.attentionKernels(cpuBackend) }, each),
+);
 
 for (const [name, form] of Object.entries(FORMS)) {
 	const onDevice = concurrently(CASES, (each) =>
-		results({ device: backend, kernels: { ...backend.kernels, ...attentionKernels(form(backend.gpu)) } }, each),
+		results({ device: backend, kernels: attentionKernels(form(backend.gpu)) }, each),
 	);
 	for (const each of CASES) {
 		test(`attention ${name}: ${each.label}`, async () => {

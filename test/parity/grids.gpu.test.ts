@@ -1,6 +1,7 @@
 /** Products and convolutions with folded grids and in divided launches. Also for variants that the adapter would not choose. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { attentionKernels, convKernels, matmulKernels } from '../../src/backends/kernels';
 import type { WebGPUBackend } from '../../src/backends/webgpu/backend';
 import type { Gpu } from '../../src/backends/webgpu/launch';
 import { type Case, empty, OWN_FORM, proveFolded, random, runtimes } from './folded';
@@ -51,7 +52,7 @@ test('a divided launch is several complete records', async () => {
 	const product = (backend: WebGPUBackend) => {
 		launches.length = 0;
 		backend.onLaunch((record) => launches.push({ grid: record.grid.map((size) => size ?? 1), flops: record.flops }));
-		CASES['a product']!(backend, { ...backend.kernels });
+		CASES['a product']!(backend, { ...matmulKernels(backend), ...convKernels(backend), ...attentionKernels(backend) });
 		backend.onLaunch(undefined);
 		return [...launches];
 	};

@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Backend, View } from '../../src/backends/contract';
 import { cpuBackend } from '../../src/backends/cpu/backend';
+import * as families from '../../src/backends/kernels';
 import { createWebGPUBackend, type WebGPUBackend } from '../../src/backends/webgpu/backend';
 import type { Gpu } from '../../src/backends/webgpu/launch';
 import { matmulKernels } from '../../src/backends/webgpu/matmul';
@@ -73,7 +74,7 @@ async function compare(gpu: Gpu, { a, b, transposed = '', offset = 0, bias = fal
 	};
 	const [got, expected] = [result(backend), result(cpuBackend)];
 	kernels.matmul({ a: x.gpu, b: y.gpu, bias: z?.gpu }, { out: got }, {});
-	cpuBackend.kernels.matmul({ a: x.cpu, b: y.cpu, bias: z?.cpu }, { out: expected }, {});
+	families.matmulKernels(cpuBackend).matmul({ a: x.cpu, b: y.cpu, bias: z?.cpu }, { out: expected }, {});
 	const [values, reference] = [await backend.read(got.storage), await cpuBackend.read(expected.storage)];
 	// Rounding errors grow with the square root of the number of terms.
 	const allowed = 1e-6 * Math.sqrt(a[a.length - 1]! + 1);

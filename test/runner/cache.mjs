@@ -18,6 +18,7 @@ export const BUNDLES = join(root, 'dist/test');
 /** Files that every bundle depends on, in addition to its sources. */
 const SETTINGS = [
 	'build.mjs',
+	'sideEffects.mjs',
 	'package.json',
 	'package-lock.json',
 	'tsconfig.json',

@@ -2,55 +2,15 @@
 import type { DType, TypedArray } from '../../core/dtype';
 import { isYieldDue, yieldToEventLoop } from '../../core/eventLoop';
 import { isHalf } from '../../core/halves';
-import type { Backend, Storage } from '../contract';
-import { attention } from './attention';
-import { conv } from './conv';
-import { elementwise } from './elementwise';
-import { embedding } from './embedding';
-import { gradScaler } from './gradScaler';
-import { indexing } from './indexing';
-import { layout } from './layout';
-import { linalg } from './linalg';
-import { loss } from './loss';
-import { matmul } from './matmul';
-import { norm } from './norm';
-import { optimizer } from './optimizer';
-import { pool } from './pool';
-import { quantized } from './quantized';
-import { random } from './random';
-import { reduce } from './reduce';
-import { rnn } from './rnn';
-import { sample } from './sample';
-import { softmax } from './softmax';
+import type { Backend, Kernels, Storage } from '../contract';
+import { kernelsOfFamilies, onFamily } from '../contract/families';
 import { CpuStorage, roundingHalves } from './storage';
-
-const kernels = roundingHalves({
-	...elementwise,
-	...reduce,
-	...matmul,
-	...conv,
-	...pool,
-	...softmax,
-	...norm,
-	...attention,
-	...embedding,
-	...indexing,
-	...layout,
-	...quantized,
-	...random,
-	...rnn,
-	...sample,
-	...linalg,
-	...loss,
-	...optimizer,
-	...gradScaler,
-});
 
 export const cpuBackend: Backend = {
 	device: 'cpu',
 	loss: undefined,
 	hasFloat16: true,
-	kernels,
+	kernels: growingKernels(),
 	allocate(length: number, dtype: DType): CpuStorage {
 		return new CpuStorage(cpuBackend, dtype, length);
 	},
@@ -67,3 +27,10 @@ export const cpuBackend: Backend = {
 	pace: () => (isYieldDue() ? yieldToEventLoop() : undefined),
 	throwReported(): void {},
 };
+
+/** The kernels of all families: a module that is loaded later adds its own. */
+function growingKernels(): Kernels {
+	const kernels = kernelsOfFamilies(({ cpu }) => roundingHalves(cpu));
+	onFamily(({ cpu }) => Object.assign(kernels, roundingHalves(cpu)));
+	return kernels;
+}

@@ -54,7 +54,7 @@ export class CpuStorage implements Storage {
 type AnyKernel = (inputs: unknown, outputs: Readonly<Record<string, View | undefined>>, attributes: unknown) => void;
 
 /** Wraps kernels to round half-precision outputs: the kernels themselves compute with the numbers of the Float32Array. */
-export function roundingHalves(kernels: Kernels): Kernels {
+export function roundingHalves(kernels: Partial<Kernels>): Partial<Kernels> {
 	const rounding = (kernel: AnyKernel): AnyKernel => {
 		return (inputs, outputs, attributes) => {
 			kernel(inputs, outputs, attributes);
@@ -65,7 +65,7 @@ export function roundingHalves(kernels: Kernels): Kernels {
 		};
 	};
 	const entries = Object.entries(kernels).map(([name, kernel]) => [name, rounding(kernel as AnyKernel)]);
-	return Object.fromEntries(entries) as unknown as Kernels;
+	return Object.fromEntries(entries) as Partial<Kernels>;
 }
 
 /** All elements of the storage behind a view; apply the view's offset and strides to index it. */

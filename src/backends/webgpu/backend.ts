@@ -6,40 +6,22 @@ import { yieldToEventLoop } from '../../core/eventLoop';
 import { currentOperation } from '../../core/scope';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
+import { kernelsOfFamilies, onFamily } from '../contract/families';
 import type { LaunchRecording } from '../contract/replay';
 import { AsyncErrors } from './asyncErrors';
-import { attentionKernels } from './attention';
 import { takingBfloat16 } from './bfloat16';
 import { type CommandOptions, Commands } from './commands';
-import { convKernels } from './conv';
 import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
-import { elementwiseKernels } from './elementwise';
-import { embeddingKernels } from './embedding';
 import { type Form, formsOf } from './forms';
-import { gradScalerKernels } from './gradScaler';
-import { indexingKernels } from './indexing';
 import { IndexReports } from './indexReports';
 import type { Gpu, Launch, LaunchRecord } from './launch';
-import { layoutKernels } from './layout';
-import { linalgKernels } from './linalg';
-import { lossKernels } from './loss';
-import { matmulKernels } from './matmul';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
-import { normKernels } from './norm';
-import { optimizerKernels } from './optimizer';
 import { type PipelineRequest, Pipelines } from './pipelines';
 import { Plan } from './plan';
 import { PollBackoff } from './pollBackoff';
-import { poolKernels } from './pool';
 import { formatProfile, LaunchLog } from './profiler';
-import { quantizedKernels } from './quantized';
-import { randomKernels } from './random';
 import { Recording } from './recording';
-import { reduceKernels } from './reduce';
-import { rnnKernels } from './rnn';
-import { sampleKernels } from './sample';
-import { softmaxKernels } from './softmax';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './statistics';
 import { type Choices, choosing, type KernelCall, watching } from './tuning';
 
@@ -119,6 +101,8 @@ class Runtime implements WebGPUBackend {
 	private chosenFor: Gpu;
 	readonly #formKernels = new Map<string, Kernels>();
 	#choices: Choices | null = null;
+	/** Ends the wait for families of kernels that later modules add. */
+	readonly #forgetFamilies: () => void;
 	#see: ((call: KernelCall) => void) | undefined;
 	/** Until the first bfloat16, launches need not look for it. */
 	private holdsBfloat16 = false;
@@ -177,6 +161,10 @@ class Runtime implements WebGPUBackend {
 		};
 		this.chosenFor = this.gpu;
 		this.kernels = this.#build();
+		this.#forgetFamilies = onFamily(() => {
+			this.#formKernels.clear();
+			this.kernels = this.#build();
+		});
 		gpuDevice.addEventListener('uncapturederror', this.onUncapturedError);
 		this.lost = gpuDevice.lost.then(({ reason, message }) => {
 			const why = message || (reason === 'destroyed' ? 'it was destroyed' : 'no reason was given');
@@ -378,6 +366,7 @@ class Runtime implements WebGPUBackend {
 		const message = `the WebGPU device was shut down; call await init() for a new one, or await init({ device: 'cpu' }) to go on there`;
 		this.commands.stop(new DeviceLostError(message, 'destroyed'));
 		this.printer?.finish();
+		this.#forgetFamilies();
 		this.gpuDevice.removeEventListener('uncapturederror', this.onUncapturedError);
 		if (this.owned) this.gpuDevice.destroy();
 		else this.storages.trim(0);
@@ -413,25 +402,5 @@ class Runtime implements WebGPUBackend {
 }
 
 function webgpuKernels(gpu: Gpu): Kernels {
-	return {
-		...elementwiseKernels(gpu),
-		...quantizedKernels(gpu),
-		...reduceKernels(gpu),
-		...matmulKernels(gpu),
-		...convKernels(gpu),
-		...poolKernels(gpu),
-		...softmaxKernels(gpu),
-		...normKernels(gpu),
-		...attentionKernels(gpu),
-		...embeddingKernels(gpu),
-		...indexingKernels(gpu),
-		...layoutKernels(gpu),
-		...randomKernels(gpu),
-		...rnnKernels(gpu),
-		...sampleKernels(gpu),
-		...linalgKernels(gpu),
-		...lossKernels(gpu),
-		...optimizerKernels(gpu),
-		...gradScalerKernels(gpu),
-	};
+	return kernelsOfFamilies<Gpu>(({ webgpu }) => webgpu(gpu));
 }

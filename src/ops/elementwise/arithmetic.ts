@@ -1,5 +1,7 @@
 /** Sums, products and quotients. In-place operations share their derivatives. */
+
 import { defineOperation } from '../../autograd/operation';
+import { elementwiseKernels } from '../../backends/kernels';
 import { requireOneOf } from '../../core/checks';
 import { promoteScalar } from '../../core/dtype';
 import { checkOptions } from '../../core/options';
@@ -76,7 +78,7 @@ const sumWithFactor = defineOperation({
 	forward: ({ a, b }, attributes: Common & { readonly factor: number }) => {
 		const y = emptyOn(a, attributes.shape, attributes.dtype);
 		const views = { a: viewAs(a, attributes), b: viewAs(b, attributes) };
-		a.backend.kernels.combine(views, { y }, { op: 'addScaled', factor: attributes.factor });
+		elementwiseKernels(a.backend).combine(views, { y }, { op: 'addScaled', factor: attributes.factor });
 		return y;
 	},
 	vjp: (g, _, { factor }, needs) => pullBack(addedTimes(factor), g, { a: g, b: g, y: g }, needs),

@@ -1,6 +1,8 @@
 /** Comparisons, logic and predicates. Their results are bool and have no gradient. */
+
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { CompareOp, PredicateOp } from '../../backends/contract/elementwise';
+import { elementwiseKernels } from '../../backends/kernels';
 import { isFloating, isInt32 } from '../../core/dtype';
 import { runOperation } from '../../core/scope';
 import { broadcastShapes } from '../../core/shape';
@@ -37,7 +39,7 @@ const comparison = defineOperation({
 	inputs: ['a', 'b'],
 	forward: ({ a, b }, attributes: Common & { readonly op: CompareOp }) => {
 		const y = emptyOn(a, attributes.shape, 'bool');
-		a.backend.kernels.compare({ a: viewAs(a, attributes), b: viewAs(b, attributes) }, { y }, { op: attributes.op });
+		elementwiseKernels(a.backend).compare({ a: viewAs(a, attributes), b: viewAs(b, attributes) }, { y }, { op: attributes.op });
 		return y;
 	},
 	vjp: NO_GRADIENT,
@@ -49,7 +51,7 @@ const comparisonWithNumber = defineOperation({
 	forward: ({ x }, { op, number }: { readonly op: CompareOp; readonly number: number }) => {
 		const dtype = typeOfResult(x, number);
 		const y = emptyOn(x, x.shape, 'bool');
-		x.backend.kernels.compareScalar({ x: converted(x, dtype) }, { y }, { op, scalar: storedAs(dtype, number) });
+		elementwiseKernels(x.backend).compareScalar({ x: converted(x, dtype) }, { y }, { op, scalar: storedAs(dtype, number) });
 		return y;
 	},
 	vjp: NO_GRADIENT,
@@ -116,7 +118,7 @@ const tested = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { op }: { readonly op: PredicateOp }) => {
 		const y = emptyOn(x, x.shape, 'bool');
-		x.backend.kernels.predicate({ x }, { y }, { op });
+		elementwiseKernels(x.backend).predicate({ x }, { y }, { op });
 		return y;
 	},
 	vjp: NO_GRADIENT,

@@ -1,9 +1,11 @@
 /** Makes operations of functions of one number and of two. */
+
 import { defineOperation } from '../../autograd/operation';
 import type { OutputInfo } from '../../autograd/tape';
 import type { View } from '../../backends/contract';
 import type { BinaryOp, Parameters, UnaryGradOp, UnaryOp } from '../../backends/contract/elementwise';
 import { UNARY } from '../../backends/contract/elementwiseFunctions';
+import { elementwiseKernels } from '../../backends/kernels';
 import { type DType, requireFloating } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
 import { broadcastShapes, type Shape, sameShape } from '../../core/shape';
@@ -48,7 +50,7 @@ export function unaryWith<Op extends UnaryOp>(
 	const forward = ({ x }: { readonly x: Tensor }, parameters: Parameters) => {
 		const dtype = promotes ? floatingType(x.dtype) : x.dtype;
 		const y = emptyOn(x, x.shape, dtype);
-		x.backend.kernels.unary({ x: converted(x, dtype) }, { y }, { op, ...parameters });
+		elementwiseKernels(x.backend).unary({ x: converted(x, dtype) }, { y }, { op, ...parameters });
 		return y;
 	};
 	const run = hasGradient(op)
@@ -84,7 +86,7 @@ function defineWithGradient(
 		},
 		fusedVjp: (gradient, saved, parameters) => {
 			const dx = emptyOn(gradient, gradient.shape);
-			gradient.backend.kernels.unaryGrad({ saved: saved[kept], gradient }, { dx }, { op, ...parameters });
+			elementwiseKernels(gradient.backend).unaryGrad({ saved: saved[kept], gradient }, { dx }, { op, ...parameters });
 			return { x: dx };
 		},
 	});
@@ -154,7 +156,7 @@ export function binary(op: BinaryOp, partials: Partials, publicName: string = op
 		inputs: ['a', 'b'],
 		forward: ({ a, b }, common: Common) => {
 			const y = emptyOn(a, common.shape, common.dtype);
-			a.backend.kernels.binary({ a: viewAs(a, common), b: viewAs(b, common) }, { y }, { op });
+			elementwiseKernels(a.backend).binary({ a: viewAs(a, common), b: viewAs(b, common) }, { y }, { op });
 			return y;
 		},
 		saves: { a: saved('a'), b: saved('b') },
@@ -167,7 +169,7 @@ export function binary(op: BinaryOp, partials: Partials, publicName: string = op
 			forward: ({ x }, { dtype, number, scalarFirst }: ScalarOperand) => {
 				const y = emptyOn(x, x.shape, dtype);
 				const attributes = { op, scalar: scalarFor(dtype, number), scalarFirst };
-				x.backend.kernels.binaryScalar({ x: converted(x, dtype) }, { y }, attributes);
+				elementwiseKernels(x.backend).binaryScalar({ x: converted(x, dtype) }, { y }, attributes);
 				return y;
 			},
 			saves: saved(side).flatMap((name) => (name === side ? 'x' : name === 'output' ? name : [])),

@@ -1,6 +1,8 @@
 /** Functions of three operands: where, lerp, addcmul, addcdiv. */
+
 import { defineOperation } from '../../autograd/operation';
 import type { TernaryOp } from '../../backends/contract/elementwise';
+import { elementwiseKernels } from '../../backends/kernels';
 import { type DType, requireFloating } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -61,7 +63,7 @@ const chosen = defineOperation({
 			...(a && { a: viewAs(a, attributes) }),
 			...(b && { b: viewAs(b, attributes) }),
 		};
-		condition.backend.kernels.where(views, { y }, { a: attributes.left, b: attributes.right });
+		elementwiseKernels(condition.backend).where(views, { y }, { a: attributes.left, b: attributes.right });
 		return y;
 	},
 	saves: ['condition'],
@@ -89,7 +91,7 @@ const weighted = defineOperation({
 	forward: ({ a, b }, attributes: Common & { readonly weight: number }) => {
 		const y = emptyOn(a, attributes.shape, attributes.dtype);
 		const views = { a: viewAs(a, attributes), b: viewAs(b, attributes) };
-		a.backend.kernels.combine(views, { y }, { op: 'lerp', factor: attributes.weight });
+		elementwiseKernels(a.backend).combine(views, { y }, { op: 'lerp', factor: attributes.weight });
 		return y;
 	},
 	vjp: (gradient, _, { weight }, needs) => {
@@ -117,7 +119,7 @@ function ternary(op: TernaryOp, partials: { readonly [S in Side]: Partial }) {
 		forward: ({ a, b, c }, attributes: Common & { readonly value: number }) => {
 			const y = emptyOn(a, attributes.shape, attributes.dtype);
 			const views = { a: viewAs(a, attributes), b: viewAs(b, attributes), c: viewAs(c, attributes) };
-			a.backend.kernels.ternary(views, { y }, { op, p0: attributes.value });
+			elementwiseKernels(a.backend).ternary(views, { y }, { op, p0: attributes.value });
 			return y;
 		},
 		saves: { a: partials.a.reads, b: partials.b.reads, c: partials.c.reads },

@@ -4,6 +4,7 @@
  * Numbers, slices, null and '...' give a view. The dims that tensors index are then merged into one dim. Kernels of gather and scatter move
  * its elements.
  */
+import { layoutKernels } from '../../backends/kernels';
 import { describe } from '../../core/checks';
 import { fillValue, isInt32 } from '../../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../../core/errors';
@@ -115,7 +116,7 @@ function valuesFor(name: string, x: Tensor, values: Tensor | number | boolean): 
 		return to(values, x.dtype);
 	}
 	const one = emptyOn(x, []);
-	one.backend.kernels.fill({}, { y: one }, { value: fillValue(name, x.dtype, values) });
+	layoutKernels(one.backend).fill({}, { y: one }, { value: fillValue(name, x.dtype, values) });
 	return one;
 }
 

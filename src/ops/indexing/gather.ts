@@ -5,7 +5,9 @@
  * next read, `sync()` or step of an optimizer. Until then kernels clamp the indices of reads and skip writes. The backward pass does not
  * check again.
  */
+
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
+import { elementwiseKernels, indexingKernels, layoutKernels } from '../../backends/kernels';
 import { requireInteger } from '../../core/checks';
 import { fillValue, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -61,7 +63,7 @@ export function checkBounds(values: Tensor, check: IndexCheck): void {
 }
 
 function launchCheck(index: Tensor, check: IndexCheck): void {
-	runOperation(check.operation, () => index.backend.kernels.checkIndices({ index }, {}, check));
+	runOperation(check.operation, () => indexingKernels(index.backend).checkIndices({ index }, {}, check));
 }
 
 /** A scalar as a vector of one element. PyTorch treats scalars so in operations that index along a dim. */
@@ -112,7 +114,7 @@ const gatherOperation = defineOperation({
 	constants: ['index'],
 	forward: ({ x, index }, { dim }: { readonly dim: number }, check) => {
 		const y = emptyOn(x, index.shape);
-		x.backend.kernels.gather({ x, index }, { y }, { dim, check });
+		indexingKernels(x.backend).gather({ x, index }, { y }, { dim, check });
 		return y;
 	},
 	saves: ['index'],
@@ -136,10 +138,10 @@ const scatterAddOperation = defineOperation({
 	constants: ['index'],
 	forward: ({ source, index }, { dim, shape, isUnique }: ScatterAddAttributes) => {
 		const y = emptyOn(source, shape);
-		const { kernels } = y.backend;
-		kernels.fill({}, { y }, { value: 0 });
-		if (isUnique) kernels.scatterInto({ index, source }, { y }, { dim, unique: true });
-		else kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
+		const { backend } = y;
+		layoutKernels(backend).fill({}, { y }, { value: 0 });
+		if (isUnique) indexingKernels(backend).scatterInto({ index, source }, { y }, { dim, unique: true });
+		else indexingKernels(backend).scatterAddInto({ index, source: contiguous(source) }, { y }, { dim });
 		return y;
 	},
 	saves: ['index'],
@@ -246,7 +248,7 @@ const maskedFillOperation = defineOperation({
 	constants: ['mask'],
 	forward: ({ x, mask }, { value }: { readonly value: number }) => {
 		const y = emptyOn(x, x.shape);
-		x.backend.kernels.where({ condition: mask, a: filledView(x, x.shape, value), b: x }, { y }, {});
+		elementwiseKernels(x.backend).where({ condition: mask, a: filledView(x, x.shape, value), b: x }, { y }, {});
 		return y;
 	},
 	saves: ['mask'],
@@ -256,7 +258,7 @@ const maskedFillOperation = defineOperation({
 /** One element with `value`, in the dtype and on the device of x, expanded to `shape`. */
 export function filledView(x: Tensor, shape: Shape, value: number): Tensor {
 	const one = emptyOn(x, [1]);
-	one.backend.kernels.fill({}, { y: one }, { value });
+	layoutKernels(one.backend).fill({}, { y: one }, { value });
 	const strides = shape.map(() => 0);
 	return viewOf(one, shape, strides, 0);
 }
@@ -368,8 +370,8 @@ const oneHotOperation = defineOperation({
 		const y = emptyOn(indices, [...indices.shape, numClasses]);
 		const column = [...indices.shape, 1];
 		const index = viewOf(indices, column, [...indices.strides, 0], indices.offset);
-		y.backend.kernels.fill({}, { y }, { value: 0 });
-		y.backend.kernels.scatterInto(
+		layoutKernels(y.backend).fill({}, { y }, { value: 0 });
+		indexingKernels(y.backend).scatterInto(
 			{ index, source: filledView(indices, column, 1) },
 			{ y },
 			{ dim: indices.ndim, unique: true, check },

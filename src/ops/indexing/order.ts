@@ -1,5 +1,7 @@
 /** Sorting and searching: sort, argsort, topk, searchsorted. Sorting is stable in both directions. NaN counts as the largest number. */
+
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
+import { indexingKernels, layoutKernels } from '../../backends/kernels';
 import { requireOneOf } from '../../core/checks';
 import { promoteScalar } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -90,7 +92,7 @@ function sortedBy(x: Tensor, { dim, descending, count }: SortAttributes): { valu
 	[strides[dim], strides[last]] = [strides[last]!, strides[dim]!];
 	const values = emptyOn(x, shape);
 	const indices = emptyOn(x, shape, 'int32');
-	x.backend.kernels.sort({ x: viewOf(x, shape, strides, x.offset) }, { values, indices }, { descending });
+	indexingKernels(x.backend).sort({ x: viewOf(x, shape, strides, x.offset) }, { values, indices }, { descending });
 	const back = (y: Tensor) => {
 		if (x.ndim === 0) return viewOf(y, [], [], 0);
 		const swapped = [...y.strides];
@@ -148,7 +150,7 @@ const searchsortedOperation = defineOperation({
 		const rows = numel(sequence.shape.slice(0, -1));
 		const perRow = rows === 0 ? 0 : values.size / rows;
 		const matrix = (x: Tensor, columns: number) => viewOf(x, [rows, columns], [columns, 1], x.offset);
-		sequence.backend.kernels.searchsorted(
+		indexingKernels(sequence.backend).searchsorted(
 			{ sorted: matrix(contiguous(sequence), length), values: matrix(contiguous(values), perRow) },
 			{ y: matrix(y, perRow) },
 			{ right },
@@ -160,7 +162,7 @@ const searchsortedOperation = defineOperation({
 
 function scalarOn(x: Tensor, value: number): Tensor {
 	const y = emptyOn(x, [], promoteScalar(x.dtype, value));
-	y.backend.kernels.fill({}, { y }, { value });
+	layoutKernels(y.backend).fill({}, { y }, { value });
 	return y;
 }
 

@@ -4,8 +4,10 @@
  * `gather` and `scatterAdd` are each other's VJP. All writes are deterministic: sources of one element are added in a fixed order, and of
  * several writes the last in row-major order of the index wins.
  */
+
 import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
+import { indexingKernels, layoutKernels } from '../../backends/kernels';
 import { requireOneOf } from '../../core/checks';
 import { fillValue, isFloating, requireDType } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
@@ -60,7 +62,7 @@ const addOperation = defineOperation({
 	constants: ['index'],
 	forward: ({ x, source, index }, { dim }: { readonly dim: number }, check) => {
 		const y = copyOf(x);
-		y.backend.kernels.scatterAddInto({ index, source: contiguous(source) }, { y }, { dim, check });
+		indexingKernels(y.backend).scatterAddInto({ index, source: contiguous(source) }, { y }, { dim, check });
 		return y;
 	},
 	saves: ['index'],
@@ -176,7 +178,7 @@ const extremeOperation = defineOperation({
 	forward: ({ base, source, index }, { dim, isLargest }: { readonly dim: number; readonly isLargest: boolean }, check) => {
 		const y = copyOf(base);
 		const attributes = { dim, op: isLargest ? 'largest' : 'smallest', check } as const;
-		y.backend.kernels.scatterReduceInto({ index, source: contiguous(source) }, { y }, attributes);
+		indexingKernels(y.backend).scatterReduceInto({ index, source: contiguous(source) }, { y }, attributes);
 		return y;
 	},
 	saves: ['base', 'source', 'index', 'output'],
@@ -191,7 +193,7 @@ const extremeOperation = defineOperation({
 
 function filledLike(x: Tensor, shape: Shape, value: number | boolean): Tensor {
 	const y = emptyOn(x, shape);
-	y.backend.kernels.fill({}, { y }, { value: fillValue('scatter', x.dtype, value) });
+	layoutKernels(y.backend).fill({}, { y }, { value: fillValue('scatter', x.dtype, value) });
 	return y;
 }
 
@@ -211,8 +213,8 @@ const multiplyOperation = defineOperation({
 	constants: ['index'],
 	forward: ({ source, index }, { dim, shape }: { readonly dim: number; readonly shape: Shape }, check) => {
 		const y = emptyOn(source, shape);
-		y.backend.kernels.fill({}, { y }, { value: 1 });
-		y.backend.kernels.scatterReduceInto({ index, source: contiguous(source) }, { y }, { dim, op: 'product', check });
+		layoutKernels(y.backend).fill({}, { y }, { value: 1 });
+		indexingKernels(y.backend).scatterReduceInto({ index, source: contiguous(source) }, { y }, { dim, op: 'product', check });
 		return y;
 	},
 	saves: ['source', 'index'],
@@ -240,7 +242,7 @@ const writeOperation = defineOperation({
 	constants: ['index'],
 	forward: ({ x, source, index }, { dim }: { readonly dim: number }, check) => {
 		const y = copyOf(x);
-		y.backend.kernels.scatterInto({ index, source }, { y }, { dim, unique: false, check });
+		indexingKernels(y.backend).scatterInto({ index, source }, { y }, { dim, unique: false, check });
 		return y;
 	},
 	saves: ['index'],
@@ -261,7 +263,11 @@ const fillOperation = defineOperation({
 	forward: ({ x, index }, { dim, value }: { readonly dim: number; readonly value: number }, check) => {
 		const y = copyOf(x);
 		// All writes have one value, so their order does not matter.
-		y.backend.kernels.scatterInto({ index, source: filledView(x, index.shape, value) }, { y }, { dim, unique: true, check });
+		indexingKernels(y.backend).scatterInto(
+			{ index, source: filledView(x, index.shape, value) },
+			{ y },
+			{ dim, unique: true, check },
+		);
 		return y;
 	},
 	saves: ['index'],
@@ -270,11 +276,11 @@ const fillOperation = defineOperation({
 
 /** Whether each write is the last one to its element of a tensor of `shape`. */
 function winners(index: Tensor, dim: number, shape: Shape): Tensor {
-	const { kernels } = index.backend;
+	const { backend } = index;
 	const order = emptyOn(index, index.shape);
 	const last = emptyOn(index, shape);
-	kernels.arange({}, { y: viewOf(order, [index.size], [1], 0) }, { start: 0, step: 1 });
-	kernels.scatterInto({ index, source: order }, { y: last }, { dim, unique: false });
+	layoutKernels(backend).arange({}, { y: viewOf(order, [index.size], [1], 0) }, { start: 0, step: 1 });
+	indexingKernels(backend).scatterInto({ index, source: order }, { y: last }, { dim, unique: false });
 	return eq(gathered('scatter', last, dim, index), order);
 }
 

@@ -1,5 +1,7 @@
 /** Layout operations that copy: flip, roll, repeat, tile, pad, tril, triu. And meshgrid, which is made of views. */
+
 import { defineOperation } from '../../autograd/operation';
+import { elementwiseKernels, layoutKernels } from '../../backends/kernels';
 import { describe, requireArray, requireInteger, requireOneOf } from '../../core/checks';
 import { fillValue } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -28,7 +30,7 @@ const flipOperation = defineOperation({
 			strides[dim] = -strides[dim]!;
 		}
 		const y = emptyOn(x, x.shape);
-		x.backend.kernels.copy({ x: viewOf(x, x.shape, strides, offset) }, { y }, {});
+		layoutKernels(x.backend).copy({ x: viewOf(x, x.shape, strides, offset) }, { y }, {});
 		return y;
 	},
 	vjp: (gradient, _saved, { dims }) => ({ x: flip(gradient, dims) }),
@@ -85,7 +87,7 @@ const rollOperation = defineOperation({
 			]);
 		});
 		for (const { from, to } of blocks) {
-			x.backend.kernels.copyInto(
+			layoutKernels(x.backend).copyInto(
 				{ x: viewOf(x, from.shape, from.strides, from.offset) },
 				{ y: viewOf(y, to.shape, to.strides, to.offset) },
 				{},
@@ -248,7 +250,7 @@ const padOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { before, shape, value }: PadAttributes) => {
 		const y = emptyOn(x, shape);
-		x.backend.kernels.pad({ x }, { y }, { before, value });
+		layoutKernels(x.backend).pad({ x }, { y }, { before, value });
 		return y;
 	},
 	vjp: (gradient, _saved, { before }, needs) => {
@@ -280,24 +282,24 @@ const triangleOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { diagonal, isLower }: { readonly diagonal: number; readonly isLower: boolean }) => {
 		const [rows, columns] = x.shape.slice(-2) as [number, number];
-		const { kernels } = x.backend;
+		const { backend } = x;
 		// For each row the last (tril) or first (triu) column that stays.
 		const bound = emptyOn(x, [rows], 'int32');
 		const column = emptyOn(x, [columns], 'int32');
 		const stays = emptyOn(x, [rows, columns], 'bool');
 		const zero = emptyOn(x, [1]);
 		const y = emptyOn(x, x.shape);
-		kernels.arange({}, { y: bound }, { start: diagonal, step: 1 });
-		kernels.arange({}, { y: column }, { start: 0, step: 1 });
-		kernels.compare(
+		layoutKernels(backend).arange({}, { y: bound }, { start: diagonal, step: 1 });
+		layoutKernels(backend).arange({}, { y: column }, { start: 0, step: 1 });
+		elementwiseKernels(backend).compare(
 			{ a: viewOf(bound, [rows, columns], [1, 0], 0), b: viewOf(column, [rows, columns], [0, 1], 0) },
 			{ y: stays },
 			{ op: isLower ? 'ge' : 'le' },
 		);
-		kernels.fill({}, { y: zero }, { value: 0 });
+		layoutKernels(backend).fill({}, { y: zero }, { value: 0 });
 		const none = x.shape.map(() => 0);
 		const condition = viewOf(stays, x.shape, [...none.slice(2), columns, 1], 0);
-		kernels.where({ condition, a: x, b: viewOf(zero, x.shape, none, 0) }, { y }, {});
+		elementwiseKernels(backend).where({ condition, a: x, b: viewOf(zero, x.shape, none, 0) }, { y }, {});
 		return y;
 	},
 	vjp: (gradient, _saved, { diagonal, isLower }) => ({ x: triangle(isLower ? 'tril' : 'triu', gradient, diagonal) }),

@@ -4,8 +4,10 @@
  * All use one pair of operations, each the VJP of the other: `sliced`, a view of some elements, and `joined`, a new tensor that holds given
  * tensors at given slices.
  */
+
 import { defineOperation } from '../../autograd/operation';
 import { MULTI_OUTPUT_VIEW } from '../../autograd/views';
+import { layoutKernels } from '../../backends/kernels';
 import { requireInteger, wrongArgument } from '../../core/checks';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { runOperation } from '../../core/scope';
@@ -212,10 +214,10 @@ const joinOperation = defineOperation({
 	inputs: 'list',
 	forward: (tensors, { slices, shape }: { readonly slices: readonly Slice[]; readonly shape: Shape }) => {
 		const y = emptyOn(tensors[0]!, shape);
-		const { kernels } = y.backend;
-		if (tensors.reduce((sum, x) => sum + x.size, 0) < y.size) kernels.fill({}, { y }, { value: 0 });
+		const { backend } = y;
+		if (tensors.reduce((sum, x) => sum + x.size, 0) < y.size) layoutKernels(backend).fill({}, { y }, { value: 0 });
 		tensors.forEach((x, i) => {
-			if (x.size > 0) kernels.copyInto({ x }, { y: sliceView(y, slices[i]!) }, {});
+			if (x.size > 0) layoutKernels(backend).copyInto({ x }, { y: sliceView(y, slices[i]!) }, {});
 		});
 		return y;
 	},

@@ -1,5 +1,7 @@
 /** Windows and pixels of images: unfold, fold, pixelShuffle and pixelUnshuffle. */
+
 import { defineOperation } from '../../autograd/operation';
+import { elementwiseKernels, layoutKernels } from '../../backends/kernels';
 import { requireInteger } from '../../core/checks';
 import { formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -84,13 +86,13 @@ const unfoldOperation = defineOperation({
 		let from = x;
 		if (padding.some((p) => p > 0)) {
 			from = emptyOn(x, [batch, channels, height + 2 * padding[0]!, width + 2 * padding[1]!]);
-			x.backend.kernels.pad({ x }, { y: from }, { before: [0, 0, ...padding], value: 0 });
+			layoutKernels(x.backend).pad({ x }, { y: from }, { before: [0, 0, ...padding], value: 0 });
 		}
 		const [byImage, byChannel, down, across] = from.strides as [number, number, number, number];
 		const shape = [batch, channels, ...kernel, ...counts];
 		const strides = [byImage, byChannel, dilation[0]! * down, dilation[1]! * across, stride[0]! * down, stride[1]! * across];
 		const y = emptyOn(x, [batch, channels * numel(kernel), numel(counts)]);
-		x.backend.kernels.copy(
+		layoutKernels(x.backend).copy(
 			{ x: viewOf(from, shape, strides, from.offset) },
 			{ y: viewOf(y, shape, contiguousStrides(shape), 0) },
 			{},
@@ -112,9 +114,9 @@ const foldOperation = defineOperation({
 		const batch = x.shape[0]!;
 		const channels = x.shape[1]! / numel(kernel);
 		const counts = windowCounts('fold', size, windows);
-		const { kernels } = x.backend;
+		const { backend } = x;
 		const whole = emptyOn(x, [batch, channels, size[0]! + 2 * padding[0]!, size[1]! + 2 * padding[1]!]);
-		kernels.fill({}, { y: whole }, { value: 0 });
+		layoutKernels(backend).fill({}, { y: whole }, { value: 0 });
 		const [byImage, byChannel, down] = whole.strides as [number, number, number];
 		const [fromImage, fromColumn, fromWindow] = x.strides as [number, number, number];
 		const shape = [batch, channels, ...counts];
@@ -129,11 +131,11 @@ const foldOperation = defineOperation({
 				x.offset + element * fromColumn,
 			);
 			const a = viewOf(whole, shape, [byImage, byChannel, stride[0]! * down, stride[1]!], i * down + j);
-			kernels.binaryInPlace({ b }, { a }, { op: 'add' });
+			elementwiseKernels(backend).binaryInPlace({ b }, { a }, { op: 'add' });
 		}
 		if (padding.every((p) => p === 0)) return whole;
 		const y = emptyOn(x, [batch, channels, ...size]);
-		kernels.pad({ x: whole }, { y }, { before: [0, 0, ...padding.map((p) => -p)], value: 0 });
+		layoutKernels(backend).pad({ x: whole }, { y }, { before: [0, 0, ...padding.map((p) => -p)], value: 0 });
 		return y;
 	},
 	vjp: (gradient, _saved, { windows }) => ({ x: unfolded(gradient, windows) }),

@@ -3,8 +3,10 @@
  * on the tape too. `reshape`, `flatten` and `contiguous` copy only if no view is possible. Slices are in sliceCat.ts, copies in copies.ts and
  * unfold.ts.
  */
+
 import { copyGradient } from '../../autograd/gradients';
 import { defineOperation } from '../../autograd/operation';
+import { layoutKernels, reduceKernels } from '../../backends/kernels';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import {
 	broadcastStrides,
@@ -102,7 +104,7 @@ const reshapeOperation = defineOperation({
 		const strides = stridesAs(x, shape);
 		if (strides !== null) return viewOf(x, shape, strides, x.offset);
 		const y = emptyOn(x, shape);
-		x.backend.kernels.copy({ x }, { y: viewOf(y, x.shape, contiguousStrides(x.shape), 0) }, {});
+		layoutKernels(x.backend).copy({ x }, { y: viewOf(y, x.shape, contiguousStrides(x.shape), 0) }, {});
 		return y;
 	},
 	vjp: (gradient, _saved, _attributes, needs) => ({ x: reshape(gradient, needs.x.shape) }),
@@ -269,7 +271,7 @@ const sumToOperation = defineOperation({
 		const added = x.ndim - shape.length;
 		const isRepeated = (dim: number) => dim < added || (shape[dim - added] === 1 && x.shape[dim] !== 1);
 		const y = emptyOn(x, shape);
-		x.backend.kernels.reduce({ x }, { y }, { op: 'sum', dims: [...x.shape.keys()].filter(isRepeated) });
+		reduceKernels(x.backend).reduce({ x }, { y }, { op: 'sum', dims: [...x.shape.keys()].filter(isRepeated) });
 		return y;
 	},
 	vjp: (gradient, _saved, _attributes, needs) => ({ x: expanded('expand', gradient, needs.x.shape) }),
@@ -330,7 +332,7 @@ const cloneAsOperation = defineOperation({
 	forward: ({ x }, { strides }: { readonly strides: readonly number[] }) => {
 		const span = x.size === 0 ? 0 : x.shape.reduce((end, size, dim) => end + (size - 1) * strides[dim]!, 1);
 		const y = viewOf(emptyOn(x, [span]), x.shape, strides, 0);
-		x.backend.kernels.copyInto({ x }, { y }, {});
+		layoutKernels(x.backend).copyInto({ x }, { y }, {});
 		return y;
 	},
 	vjp: (gradient) => ({ x: gradient }),

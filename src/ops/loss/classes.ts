@@ -1,7 +1,9 @@
 /** Losses that compare class scores with classes. */
+
 import { isGradEnabled } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { CrossEntropyAttributes } from '../../backends/contract/loss';
+import { layoutKernels, lossKernels } from '../../backends/kernels';
 import { requireFraction, requireInteger, requireOneOf } from '../../core/checks';
 import { isFloating, requireDType, requireFloating } from '../../core/dtype';
 import { AutogradError, formatShape, ShapeError } from '../../core/errors';
@@ -126,7 +128,7 @@ const classLossOperation = defineOperation({
 		const output = emptyOn(input, reduction === 'none' ? target.shape : [], input.dtype);
 		const total = reduction === 'none' ? null : emptyOn(input, [], statistic);
 		const logSumExp = logits ? emptyOn(input, [...target.shape, 2], statistic) : null;
-		input.backend.kernels.crossEntropy(
+		lossKernels(input.backend).crossEntropy(
 			{ x: packed(input), target: packed(target), ...weightFor(input, weight) },
 			{ loss: output, ...(total && { total }), ...(logSumExp && { logSumExp }) },
 			{ ...attributes, check },
@@ -139,8 +141,8 @@ const classLossOperation = defineOperation({
 		const [logits, g, wide] = widened(x, gradient, weightFor(x, weight).weight);
 		const coefficients = emptyOn(logits, x.shape);
 		const ones = emptyOn(logits, g.shape);
-		x.backend.kernels.fill({}, { y: ones }, { value: 1 });
-		x.backend.kernels.crossEntropyGrad(
+		layoutKernels(x.backend).fill({}, { y: ones }, { value: 1 });
+		lossKernels(x.backend).crossEntropyGrad(
 			{ x: packed(logits), target: packed(target), gradient: ones, ...(total && { total }), ...(wide && { weight: wide }) },
 			{ dx: coefficients },
 			{ ...attributes, logits: false },
@@ -160,7 +162,7 @@ const classLossOperation = defineOperation({
 			...(logSumExp && { logSumExp }),
 			...weightFor(x, weight),
 		};
-		x.backend.kernels.crossEntropyGrad(inputs, { dx }, attributes);
+		lossKernels(x.backend).crossEntropyGrad(inputs, { dx }, attributes);
 		return { input: dx };
 	},
 });

@@ -1,7 +1,9 @@
 /** Connectionist temporal classification: the likelihood of a label sequence, summed over its alignments. Graves et al. 2006. */
+
 import { grad } from '../../autograd/backward';
 import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
+import { indexingKernels, lossKernels } from '../../backends/kernels';
 import { requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -76,7 +78,7 @@ export function ctcLoss(
 		const position = arange(labels.shape[1]!, { dtype: 'int32', device: labels.device });
 		const known = where(lt(position, unsqueeze(sizes, 1)), labels, blank);
 		const check = checkIndices('ctcLoss', batch, known, classes, `the classes of ${formatShape(logProbs.shape)}`);
-		if (check !== undefined) batch.backend.kernels.checkIndices({ index: reshape(known, [-1]) }, {}, check);
+		if (check !== undefined) indexingKernels(batch.backend).checkIndices({ index: reshape(known, [-1]) }, {}, check);
 		const likelihood = likelihoodOperation({ logProbs: batch, labels: known, inputs, targets: sizes }, { blank });
 		const possible = gt(likelihood, IMPOSSIBLE / 10);
 		const losses = where(possible, neg(likelihood), zeroInfinity ? 0 : Number.POSITIVE_INFINITY);
@@ -96,7 +98,7 @@ const likelihoodOperation = defineOperation({
 		const output = emptyOn(logProbs, [count]);
 		const alpha = emptyOn(logProbs, [count, steps, 2 * labels.shape[1]! + 1, 2]);
 		const sequences = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(targets) };
-		logProbs.backend.kernels.ctc(sequences, { likelihood: output, alpha }, attributes);
+		lossKernels(logProbs.backend).ctc(sequences, { likelihood: output, alpha }, attributes);
 		return { output, alpha };
 	},
 	saves: ['logProbs', 'labels', 'inputs', 'targets', 'alpha'],
@@ -107,7 +109,7 @@ const likelihoodOperation = defineOperation({
 	fusedVjp: (gradient, { logProbs, labels, inputs, targets, alpha }, attributes) => {
 		const dx = emptyOn(logProbs, logProbs.shape);
 		const sequences = { x: contiguous(logProbs), labels, inputs: contiguous(inputs), targets: contiguous(targets) };
-		logProbs.backend.kernels.ctcGrad({ ...sequences, alpha, gradient: contiguous(gradient) }, { dx }, attributes);
+		lossKernels(logProbs.backend).ctcGrad({ ...sequences, alpha, gradient: contiguous(gradient) }, { dx }, attributes);
 		return { logProbs: dx };
 	},
 });

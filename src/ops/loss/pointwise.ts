@@ -1,7 +1,9 @@
 /** Losses that compare each element of the input with the target's element at the same position. */
+
 import { noGrad } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { PointwiseLossOp } from '../../backends/contract/loss';
+import { lossKernels } from '../../backends/kernels';
 import { requireNonNegative, requirePositive } from '../../core/checks';
 import { widerType } from '../../core/dtype';
 import { formatShape, ShapeError } from '../../core/errors';
@@ -76,7 +78,7 @@ const pointwiseLossOperation = defineOperation({
 	forward: ({ a, b }, attributes: PointwiseLossAttributes) => {
 		const dtype = floatingType(widerType(a.dtype, b.dtype));
 		const y = emptyOn(a, a.shape, dtype);
-		a.backend.kernels.pointwiseLoss({ a: converted(a, dtype), b: converted(b, dtype) }, { y }, attributes);
+		lossKernels(a.backend).pointwiseLoss({ a: converted(a, dtype), b: converted(b, dtype) }, { y }, attributes);
 		return y;
 	},
 	saves: ['a', 'b'],
@@ -89,7 +91,7 @@ const pointwiseLossOperation = defineOperation({
 		const da = needs.a && emptyOn(gradient, gradient.shape, dtype);
 		if (da) {
 			const inputs = { a: converted(a, dtype), b: converted(b, dtype), gradient };
-			gradient.backend.kernels.pointwiseLossGrad(inputs, { da }, attributes);
+			lossKernels(gradient.backend).pointwiseLossGrad(inputs, { da }, attributes);
 		}
 		return { a: da, b: needs.b && slope('b', gradient, a, b, attributes) };
 	},

@@ -1,6 +1,8 @@
 /** Batch normalization: normalizes each channel over all samples and positions, with running statistics for inference. */
+
 import { defineOperation } from '../../autograd/operation';
 import type { NormShape } from '../../backends/contract/norm';
+import { elementwiseKernels, normKernels } from '../../backends/kernels';
 import { requireNonNegative } from '../../core/checks';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -61,7 +63,7 @@ const batchOperation = defineOperation({
 	constants: ['runningMean?', 'runningVar?'],
 	forward: ({ x, weight, bias, runningMean, runningVar }, attributes: BatchAttributes) => {
 		const { batch, channels, spatial, eps, momentum, training } = attributes;
-		const { kernels } = x.backend;
+		const { backend } = x;
 		const packed = contiguous(x);
 		const statistics = (...parts: number[]) => emptyOn(x, [...parts, channels], statisticsType(x.dtype));
 		const output = emptyOn(x, x.shape);
@@ -69,20 +71,20 @@ const batchOperation = defineOperation({
 		const mean = training ? statistics(2) : statistics();
 		const variance = training ? statistics() : converted(contiguous(runningVar!), rstd.dtype);
 		if (training) {
-			kernels.channelStatistics({ x: packed }, { mean, variance }, attributes);
+			normKernels(backend).channelStatistics({ x: packed }, { mean, variance }, attributes);
 			const scaling = { eps, momentum, count: batch * spatial };
 			if (runningMean && runningVar) {
 				const means = contiguousTarget('batchNorm', runningMean);
 				const variances = contiguousTarget('batchNorm', runningVar, means);
-				kernels.channelScale({ mean, variance }, { rstd, runningMean: means, runningVar: variances }, scaling);
+				normKernels(backend).channelScale({ mean, variance }, { rstd, runningMean: means, runningVar: variances }, scaling);
 				writeBack('batchNorm', means, runningMean);
 				writeBack('batchNorm', variances, runningVar);
-			} else kernels.channelScale({ mean, variance }, { rstd }, scaling);
+			} else normKernels(backend).channelScale({ mean, variance }, { rstd }, scaling);
 		} else {
-			kernels.cast({ x: runningMean! }, { y: mean }, {});
-			kernels.channelScale({ mean, variance }, { rstd }, { eps, momentum: 0, count: 2 });
+			elementwiseKernels(backend).cast({ x: runningMean! }, { y: mean }, {});
+			normKernels(backend).channelScale({ mean, variance }, { rstd }, { eps, momentum: 0, count: 2 });
 		}
-		kernels.channelNorm(
+		normKernels(backend).channelNorm(
 			{ x: packed, mean, rstd, ...(weight && { weight: parameterFor(x, weight) }), ...(bias && { bias: parameterFor(x, bias) }) },
 			{ y: output },
 			attributes,
@@ -105,7 +107,7 @@ const batchOperation = defineOperation({
 		const dx = needs.x && emptyOn(x, x.shape);
 		if (dx) {
 			const sums = { dweight: dweight!, dbias: dbias! };
-			x.backend.kernels.channelNormGrad(
+			normKernels(x.backend).channelNormGrad(
 				{ ...inputs, ...sums, ...(weight && { weight: parameterFor(x, weight) }) },
 				{ dx },
 				attributes,

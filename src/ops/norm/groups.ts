@@ -2,9 +2,11 @@
  * Normalization of groups of neighbouring elements. Layer, RMS, group and instance normalization share one kernel each way, on x viewed as
  * [batch, channels, spatial]. The VJP has a fused form, which uses the saved statistics, and one in differentiable operations.
  */
+
 import { currentAutocast } from '../../autograd/modes';
 import { defineOperation } from '../../autograd/operation';
 import type { GroupNormShape } from '../../backends/contract/norm';
+import { normKernels } from '../../backends/kernels';
 import { requireNonNegative } from '../../core/checks';
 import { type DType, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
@@ -172,7 +174,7 @@ const groupsOperation = defineOperation({
 		const output = emptyOn(x, x.shape);
 		const rstd = emptyOn(x, size, statisticsType(x.dtype));
 		const mean = attributes.centred ? emptyOn(x, [2, ...size], rstd.dtype) : null;
-		x.backend.kernels.groupNorm(
+		normKernels(x.backend).groupNorm(
 			{ x: contiguous(x), ...(weight && { weight: parameterFor(x, weight) }), ...(bias && { bias: parameterFor(x, bias) }) },
 			{ y: output, rstd, ...(mean && { mean }) },
 			attributes,
@@ -202,7 +204,7 @@ const groupsOperation = defineOperation({
 		const inputs = { x: contiguous(x), gradient: contiguous(gradient), rstd, ...(mean && { mean }) };
 		const dx = needs.x && emptyOn(x, x.shape);
 		if (dx)
-			x.backend.kernels.groupNormGrad({ ...inputs, ...(weight && { weight: parameterFor(x, weight) }) }, { dx }, attributes);
+			normKernels(x.backend).groupNormGrad({ ...inputs, ...(weight && { weight: parameterFor(x, weight) }) }, { dx }, attributes);
 		const { dweight, dbias } = parameterSums(inputs, attributes, needs.weight !== null, needs.bias !== null);
 		return {
 			x: dx,
@@ -223,7 +225,7 @@ export function parameterSums(
 	const dweight = wantsWeight ? emptyOn(rstd, [view.channels]) : null;
 	const dbias = wantsBias ? emptyOn(rstd, [view.channels]) : null;
 	if (dweight || dbias) {
-		rstd.backend.kernels.normParametersGrad(inputs, { ...(dweight && { dweight }), ...(dbias && { dbias }) }, view);
+		normKernels(rstd.backend).normParametersGrad(inputs, { ...(dweight && { dweight }), ...(dbias && { dbias }) }, view);
 	}
 	return { dweight, dbias };
 }

@@ -1,5 +1,7 @@
 /** Reductions that choose an element: extremes, their positions, and medians. The conventions are those of sums.ts. */
+
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
+import { layoutKernels, reduceKernels } from '../../backends/kernels';
 import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -52,7 +54,7 @@ const extremeOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { op, dims, shape }: ExtremeAttributes) => {
 		const y = emptyOn(x, shape);
-		x.backend.kernels.reduce({ x }, { y }, { op, dims });
+		reduceKernels(x.backend).reduce({ x }, { y }, { op, dims });
 		return y;
 	},
 	saves: ['x', 'output'],
@@ -101,7 +103,7 @@ const extremumOperation = defineOperation({
 	outputs: ['values', 'indices'],
 	forward: ({ x }, { op, dims, shape }: Reduction & { readonly op: 'max' | 'min' }) => {
 		const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
-		x.backend.kernels.extremum({ x }, outputs, { op, dims });
+		reduceKernels(x.backend).extremum({ x }, outputs, { op, dims });
 		return outputs;
 	},
 	saves: ['indices'],
@@ -118,7 +120,7 @@ function toSelected(gradient: Tensor | null, indices: Tensor, shape: Shape, dims
 	const dim = dims[0];
 	if (dim === undefined) return reshape(gradient, shape);
 	const line = emptyOn(indices, [shape[dim]!]);
-	line.backend.kernels.arange({}, { y: line }, { start: 0, step: 1 });
+	layoutKernels(line.backend).arange({}, { y: line }, { start: 0, step: 1 });
 	const along = reshape(
 		line,
 		shape.map((size, d) => (d === dim ? size : 1)),
@@ -150,7 +152,7 @@ const positionOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { op, dims, shape }: Reduction & { readonly op: 'max' | 'min' }) => {
 		const indices = emptyOn(x, shape, 'int32');
-		x.backend.kernels.extremum({ x }, { indices }, { op, dims });
+		reduceKernels(x.backend).extremum({ x }, { indices }, { op, dims });
 		return indices;
 	},
 	vjp: NO_GRADIENT,
@@ -176,7 +178,7 @@ export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 
 function findMedian(x: Tensor, dim: number, shape: Shape) {
 	const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
-	x.backend.kernels.median({ x }, outputs, { dim });
+	reduceKernels(x.backend).median({ x }, outputs, { dim });
 	return outputs;
 }
 

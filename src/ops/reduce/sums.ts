@@ -5,8 +5,10 @@
  * All take `(x, dim?, { keepdim })`. `dim` is one dim or several; negative dims count from the back; no dim or an empty list means all dims.
  * `keepdim` keeps the reduced dims with size 1.
  */
+
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
 import type { ReduceAttributes } from '../../backends/contract/reduce';
+import { reduceKernels } from '../../backends/kernels';
 import { requireFinite, requireNumber } from '../../core/checks';
 import { type DType, isFloating, requireFloating } from '../../core/dtype';
 import { DTypeError } from '../../core/errors';
@@ -56,7 +58,7 @@ function nonzero(x: Tensor): Tensor {
 
 export function reduced(x: Tensor, shape: Shape, dtype: DType, attributes: ReduceAttributes): Tensor {
 	const y = emptyOn(x, shape, dtype);
-	x.backend.kernels.reduce({ x }, { y }, attributes);
+	reduceKernels(x.backend).reduce({ x }, { y }, attributes);
 	return y;
 }
 
@@ -221,7 +223,7 @@ const momentOperation = defineOperation({
 	inputs: ['x'],
 	forward: ({ x }, { dims, shape, correction, root }: Reduction & { readonly correction: number; readonly root: boolean }) => {
 		const y = emptyOn(x, shape);
-		x.backend.kernels.variance({ x }, { y }, { dims, correction, root });
+		reduceKernels(x.backend).variance({ x }, { y }, { dims, correction, root });
 		return y;
 	},
 	saves: ['x', 'output'],

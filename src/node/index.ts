@@ -1,4 +1,4 @@
 /** `wgrad` in Node: `io` reads and writes files by path too. */
-import './io/node';
+import '../io/node';
 
-export * from './index';
+export * from '../main';

@@ -1,0 +1,63 @@
+/**
+ * The families of kernels, one line for each: the reference on the CPU and the launchers on the GPU. An operation launches a kernel as
+ * `softmaxKernels(x.backend).softmax(...)`, so that bundlers leave out the families that a program does not use.
+ */
+import { defineFamily } from './contract/families';
+import { attention } from './cpu/attention';
+import { conv } from './cpu/conv';
+import { elementwise } from './cpu/elementwise';
+import { embedding } from './cpu/embedding';
+import { gradScaler } from './cpu/gradScaler';
+import { indexing } from './cpu/indexing';
+import { layout } from './cpu/layout';
+import { linalg } from './cpu/linalg';
+import { loss } from './cpu/loss';
+import { matmul } from './cpu/matmul';
+import { norm } from './cpu/norm';
+import { optimizer } from './cpu/optimizer';
+import { pool } from './cpu/pool';
+import { quantized } from './cpu/quantized';
+import { random } from './cpu/random';
+import { reduce } from './cpu/reduce';
+import { rnn } from './cpu/rnn';
+import { sample } from './cpu/sample';
+import { softmax } from './cpu/softmax';
+import { attentionKernels as attentionOnGpu } from './webgpu/attention';
+import { convKernels as convOnGpu } from './webgpu/conv';
+import { elementwiseKernels as elementwiseOnGpu } from './webgpu/elementwise';
+import { embeddingKernels as embeddingOnGpu } from './webgpu/embedding';
+import { gradScalerKernels as gradScalerOnGpu } from './webgpu/gradScaler';
+import { indexingKernels as indexingOnGpu } from './webgpu/indexing';
+import { layoutKernels as layoutOnGpu } from './webgpu/layout';
+import { linalgKernels as linalgOnGpu } from './webgpu/linalg';
+import { lossKernels as lossOnGpu } from './webgpu/loss';
+import { matmulKernels as matmulOnGpu } from './webgpu/matmul';
+import { normKernels as normOnGpu } from './webgpu/norm';
+import { optimizerKernels as optimizerOnGpu } from './webgpu/optimizer';
+import { poolKernels as poolOnGpu } from './webgpu/pool';
+import { quantizedKernels as quantizedOnGpu } from './webgpu/quantized';
+import { randomKernels as randomOnGpu } from './webgpu/random';
+import { reduceKernels as reduceOnGpu } from './webgpu/reduce';
+import { rnnKernels as rnnOnGpu } from './webgpu/rnn';
+import { sampleKernels as sampleOnGpu } from './webgpu/sample';
+import { softmaxKernels as softmaxOnGpu } from './webgpu/softmax';
+
+export const attentionKernels = defineFamily(attention, attentionOnGpu);
+export const convKernels = defineFamily(conv, convOnGpu);
+export const elementwiseKernels = defineFamily(elementwise, elementwiseOnGpu);
+export const embeddingKernels = defineFamily(embedding, embeddingOnGpu);
+export const gradScalerKernels = defineFamily(gradScaler, gradScalerOnGpu);
+export const indexingKernels = defineFamily(indexing, indexingOnGpu);
+export const layoutKernels = defineFamily(layout, layoutOnGpu);
+export const linalgKernels = defineFamily(linalg, linalgOnGpu);
+export const lossKernels = defineFamily(loss, lossOnGpu);
+export const matmulKernels = defineFamily(matmul, matmulOnGpu);
+export const normKernels = defineFamily(norm, normOnGpu);
+export const optimizerKernels = defineFamily(optimizer, optimizerOnGpu);
+export const poolKernels = defineFamily(pool, poolOnGpu);
+export const quantizedKernels = defineFamily(quantized, quantizedOnGpu);
+export const randomKernels = defineFamily(random, randomOnGpu);
+export const reduceKernels = defineFamily(reduce, reduceOnGpu);
+export const rnnKernels = defineFamily(rnn, rnnOnGpu);
+export const sampleKernels = defineFamily(sample, sampleOnGpu);
+export const softmaxKernels = defineFamily(softmax, softmaxOnGpu);
