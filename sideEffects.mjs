@@ -101,15 +101,17 @@ export function withPureDeclarations(ts, path, code) {
 				if (base !== undefined && !isPlain(base)) mark(base);
 				continue;
 			}
+			const start = statement.getStart();
 			const isExported = statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) === true;
 			const name = statement.name.text;
-			const start = statement.getStart();
 			edits.push(
 				{
 					at: start,
 					text: `${isExported ? 'export ' : ''}const ${name} = /* @__PURE__ */ (() => { `,
 					end: start + (isExported ? 'export '.length : 0),
 				},
+				// Within the function, bundlers may rename the class.
+				{ at: statement.members.pos, text: ` static name = '${name}';` },
 				{ at: statement.end, text: ` return ${name}; })();` },
 			);
 		}
@@ -133,7 +135,8 @@ export function withPureDeclarations(ts, path, code) {
 function isPlainMember(ts, isPlain) {
 	return (member) => {
 		if (ts.isClassStaticBlockDeclaration(member)) return false;
-		if (member.name !== undefined && ts.isComputedPropertyName(member.name)) return false;
+		// Bundlers know the symbols of the language, such as Symbol.iterator.
+		if (member.name !== undefined && ts.isComputedPropertyName(member.name) && !isPlain(member.name.expression)) return false;
 		const isStatic =
 			ts.canHaveModifiers(member) && ts.getModifiers(member)?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword);
 		if (!isStatic || !ts.isPropertyDeclaration(member)) return true;
