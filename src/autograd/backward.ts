@@ -152,6 +152,23 @@ function plan(roots: readonly Root[], targets: readonly GradEdge[] | null): Grad
 	return order.filter((node) => wanted.has(node));
 }
 
+/**
+ * Moves each leaf with a hook after the last node that gives it a gradient. Otherwise leaves come last, because they are older than the
+ * operations on them, and nothing could be done with their gradients during the walk.
+ */
+function withEarlyLeaves(order: readonly GradNode[]): readonly GradNode[] {
+	const last = new Map<GradNode, GradNode | null>();
+	for (const node of order) if (node instanceof LeafNode && node.afterwards.size > 0) last.set(node, null);
+	if (last.size === 0) return order;
+	for (const node of order) {
+		if (node instanceof TapeNode)
+			for (const edge of node.edges) if (edge !== null && last.has(edge.node)) last.set(edge.node, node);
+	}
+	const after = new Map<GradNode, GradNode[]>();
+	for (const [leaf, node] of last) if (node !== null) after.set(node, [...(after.get(node) ?? []), leaf]);
+	return order.filter((node) => last.get(node) == null).flatMap((node) => [node, ...(after.get(node) ?? [])]);
+}
+
 function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, options: BackwardOptions): (Tensor | null)[] {
 	const createGraph = options.createGraph ?? false;
 	const retainGraph = options.retainGraph ?? createGraph;
@@ -170,7 +187,7 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 		for (const root of roots) {
 			if (visiting.has(root.edge.node)) deposit(slots, root.edge, root.given ? alias(root.gradient) : root.gradient);
 		}
-		for (const node of order) {
+		for (const node of targets === null ? withEarlyLeaves(order) : order) {
 			const gradients = slots.get(node);
 			if (gradients === undefined) continue;
 			slots.delete(node);
@@ -185,7 +202,11 @@ function walk(roots: readonly Root[], targets: readonly GradEdge[] | null, optio
 				});
 			}
 			if (node instanceof LeafNode) {
-				if (targets === null) accumulate(node.tensor, gradients[0]!, createGraph, survivors);
+				if (targets === null) {
+					accumulate(node.tensor, gradients[0]!, createGraph, survivors);
+					if (node.afterwards.size > 0) witness?.refuse('a hook sees a gradient');
+					for (const { hook } of [...node.afterwards]) hook(node.tensor);
+				}
 			} else if (node instanceof TapeNode) {
 				for (const [index, tensor] of node.retained ?? []) {
 					const gradient = gradients[index];

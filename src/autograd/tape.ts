@@ -195,9 +195,14 @@ export class LeafNode implements GradNode {
 	readonly isLeaf = true;
 	readonly retained = null;
 	hooks: GradNode['hooks'] = null;
+	/** Called when a walk has completed `.grad`: see addPostAccumulateHook. */
+	readonly afterwards = new Set<{ readonly hook: PostAccumulateHook }>();
 
 	constructor(readonly tensor: Tensor) {}
 }
+
+/** Receives a leaf whose `.grad` a backward walk has completed. */
+export type PostAccumulateHook = (leaf: Tensor) => void;
 
 /** Throws an AutogradError if a gradient would have to flow from `device` back to `x` on another one. */
 export function requireOwnGradient(operation: string, x: Tensor, device: DeviceName): void {
@@ -273,6 +278,19 @@ export function registerHook(tensor: Tensor, hook: GradientHook): HookHandle {
 	const hooks = node.hooks.get(index) ?? new Set();
 	node.hooks.set(index, hooks);
 	return addHook('registerHook', hooks, hook);
+}
+
+/**
+ * Calls `hook` as soon as a `backward()` has completed `.grad` of a leaf, while the walk goes on. As
+ * `torch.Tensor.register_post_accumulate_grad_hook`.
+ *
+ * @internal
+ */
+export function addPostAccumulateHook(leaf: Tensor, hook: PostAccumulateHook): HookHandle {
+	const node = leaf.edge?.node;
+	if (!(node instanceof LeafNode))
+		throw new AutogradError('addPostAccumulateHook: the tensor is no leaf that requires a gradient; call requiresGrad_() on it');
+	return addHook('addPostAccumulateHook', node.afterwards, hook);
 }
 
 // Not the tensor itself, because a node that held its outputs would keep dropped handles alive.

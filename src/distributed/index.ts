@@ -14,6 +14,17 @@ export {
 	send,
 } from './collectives';
 export type { ReduceOp } from './communicator';
+export {
+	Float16Compression,
+	type GradientCompression,
+	PowerSGDCompression,
+	type PowerSGDOptions,
+	type Reduction,
+	TopKCompression,
+	type TopKOptions,
+} from './compression';
+export { type DataParallelOptions, DistributedDataParallel } from './dataParallel';
+export { DistributedSampler, type DistributedSamplerOptions } from './distributedSampler';
 export { DistributedError } from './errors';
 export {
 	destroyProcessGroup,
@@ -24,3 +35,4 @@ export {
 	rank,
 	worldSize,
 } from './group';
+export { loadCheckpoint, manualSeedByRank, SharedStore, saveCheckpoint } from './sharedStore';

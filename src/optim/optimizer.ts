@@ -6,6 +6,7 @@
  */
 
 import { noGrad, withAutocast } from '../autograd/modes';
+import { requireComplete } from '../autograd/pending';
 import { live } from '../core/capture';
 import { describe, requireFraction, requireInstance, requireListOf, requireNonNegative, requireNumber } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
@@ -154,6 +155,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 			if (params[0] === undefined) continue;
 			requireDevice(operation, params[0]);
 			params[0].backend.throwReported();
+			for (const param of params) requireComplete(operation, param);
 		}
 		runOperation(operation, () =>
 			withAutocast(null, () =>

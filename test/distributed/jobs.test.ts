@@ -1,10 +1,12 @@
 /** Jobs of several ranks under each MPI that is installed (`.ci/install-mpi`), and alone. `npm run test:distributed` runs larger ones. */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { disagreement } from '../../src/distributed/group';
 import { scratchFolder } from '../soak/programs';
 import { bundleJobs, installedMpis, launch } from './launch';
+import type { Training } from './programs/training';
 
 let folder: string;
 let program: string;
@@ -41,8 +43,40 @@ for (const mpi of mpis) {
 	});
 }
 
+async function parametersOf(
+	launched: Parameters<typeof launch>[0],
+	ranks: number,
+	settings: Partial<Training>,
+): Promise<Float32Array> {
+	const out = join(folder, 'parameters');
+	const job = JSON.stringify({ model: 'small', steps: 6, batch: 16, out, ...settings });
+	const { code, output, errors } = await launch(launched, ranks, program, ['training', job]);
+	assert.is(code, 0, errors);
+	const digests = [...output.matchAll(/^rank \d of \d: (\w{64}) /gm)].map(([, digest]) => digest);
+	assert.is(digests.length, ranks, output);
+	assert.is(new Set(digests).size, 1, 'the ranks differ');
+	return new Float32Array(new Uint8Array(readFileSync(out)).buffer);
+}
+
+/** The norm of the difference by the norm. */
+function distance(a: Float32Array, b: Float32Array): number {
+	return Math.hypot(...a.map((value, i) => value - b[i]!)) / Math.hypot(...b);
+}
+
 const [mpi] = mpis;
 if (mpi !== undefined) {
+	test('ranks that train on parts of each batch give the parameters of one process', async () => {
+		const whole = await parametersOf(null, 1, { clip: 0.05 });
+		const parts = await parametersOf(mpi, 2, { clip: 0.05, accumulate: 2, bucketCapMb: 0.001 });
+		assert.ok(distance(parts, whole) < 1e-6, String(distance(parts, whole)));
+	});
+
+	test('data parallelism keeps its promises', async () => {
+		const { code, output, errors } = await launch(mpi, 2, program, ['parallel']);
+		assert.is(code, 0, errors);
+		assert.is(output.match(/ hold$/gm)?.length, 7, output);
+	});
+
 	test('a rank that hangs ends the job, and is named', async () => {
 		const { code, errors } = await launch(mpi, 2, program, ['failing', 'loop', '1000']);
 		assert.is(code, 1);
