@@ -46,6 +46,7 @@ import {
 	defineKernel,
 	type Kernel,
 	type KernelSource,
+	LANES,
 	read,
 	readWrite,
 	type StorageType,
@@ -79,9 +80,10 @@ interface OutputOperand {
 }
 
 /** Operands by name; false if the variant does not have one. */
-type Operands = Readonly<Record<string, Operand | OutputOperand | false>>;
+export type Operands = Readonly<Record<string, Operand | OutputOperand | false>>;
 
-interface Frame<O extends Operands> {
+/** What a kernel of this file computes. */
+export interface Frame<O extends Operands = Operands> {
 	readonly access: ElementAccess;
 	readonly operands: O;
 	readonly output: StorageType;
@@ -129,8 +131,6 @@ type QuadBindings<O extends Operands> = {
 } & { readonly out: Binding };
 
 type ElementwiseKernel<V extends Variant, O extends Operands = Operands> = Kernel<V, typeof ELEMENTWISE_PARAMS, QuadBindings<O>>;
-
-const LANES = ['x', 'y', 'z', 'w'];
 
 function loadStrided({ name, computed, component, data }: Input): string {
 	return `let ${name}Quad = vec4<${computed}>(vec4(${LANES.map((lane) => `${data}[${component}At.${lane}]`).join(', ')}));`;
@@ -254,7 +254,16 @@ export function defineElementwiseKernel<V extends Variant, O extends Operands>(
 	name: string,
 	frame: (variant: V) => Frame<O>,
 ): ElementwiseKernel<V, O> {
-	return defineKernel({ name, params: ELEMENTWISE_PARAMS, define: (variant: V) => quadSource(frame(variant)) });
+	const kernel = defineKernel({ name, params: ELEMENTWISE_PARAMS, define: (variant: V) => quadSource(frame(variant)) });
+	frames.set(kernel as unknown as Kernel, frame as (variant: never) => Frame);
+	return kernel;
+}
+
+const frames = new Map<Kernel, (variant: never) => Frame>();
+
+/** What a variant of a kernel in this frame computes; undefined for other kernels. fused.wgsl.ts joins several. */
+export function frameOf(kernel: Kernel, variant: Variant): Frame | undefined {
+	return frames.get(kernel)?.(variant as never);
 }
 
 /** f16 is computed in f32. u8 and i8 are computed in i32, and so is a bool in arithmetic. */

@@ -98,6 +98,8 @@ interface Definition<V extends Variant, P extends Parameters, B extends Bindings
 	 * Whether the kernel calls `reportIndex(index: i32)` for an index out of range. A launch then carries the check of its indices.
 	 */
 	readonly reportsIndices?: boolean;
+	/** Whether other kernels do its work if it does not compile. */
+	readonly isOptional?: boolean;
 	define(variant: V): KernelSource<B>;
 }
 
@@ -123,6 +125,15 @@ export const definedKernels: Kernel[] = [];
 export function defineKernel<V extends Variant, const P extends Parameters, B extends Bindings>(
 	definition: Definition<V, P, B>,
 ): Kernel<V, P, B> {
+	const kernel = makeKernel(definition);
+	definedKernels.push(kernel);
+	return kernel;
+}
+
+/** A kernel that a program composes while it runs; `definedKernels` does not hold it. */
+export function makeKernel<V extends Variant, const P extends Parameters, B extends Bindings>(
+	definition: Definition<V, P, B>,
+): Kernel<V, P, B> {
 	const { params, divisible, reportsIndices } = definition;
 	const layout = layoutParameters({
 		...params,
@@ -137,7 +148,6 @@ export function defineKernel<V extends Variant, const P extends Parameters, B ex
 		reportAt: wordOf(REPORT),
 		source: (variant) => sourceOf(kernel, kernel.define(variant)),
 	};
-	definedKernels.push(kernel);
 	return kernel;
 }
 

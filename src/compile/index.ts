@@ -4,7 +4,7 @@ import { isSaving } from '../autograd/tape';
 import type { Backend } from '../backends/contract';
 import { backendOf, hasBackend } from '../backends/registry';
 import { witness } from '../core/capture';
-import { requireFunction, requireInteger } from '../core/checks';
+import { requireBoolean, requireFunction, requireInteger } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
@@ -17,10 +17,26 @@ import { CallRecording, modeRefusal } from './recording';
 export interface CompileOptions {
 	/** How many signatures to keep plans for; the least recently used go first. Default 8. */
 	readonly signatures?: number;
+	/**
+	 * Whether launches of elementwise operations that depend on each other become one, of a kernel that is composed for them. It compiles while
+	 * the single ones run. Default true.
+	 */
+	readonly fuse?: boolean;
 }
 
 /** The argument of a compiled function: a number may stand for a tensor of no dims. */
 type Given<A> = Tensor extends A ? A | number : A;
+
+export interface PlanReport {
+	/** The launches of a replay, and those of the call when it ran as usual. */
+	readonly launches: number;
+	readonly eagerLaunches: number;
+	/** Whether fused kernels still compile; meanwhile replays have as many launches as the call. */
+	readonly isCompiling: boolean;
+	/** The bytes of temporaries, and those that they took at once when the call ran as usual. */
+	readonly temporaryBytes: number;
+	readonly eagerBytes: number;
+}
 
 export interface CompileReport {
 	/** Calls that ran as usual and were recorded, calls that were replayed, and calls that just ran. */
@@ -29,8 +45,8 @@ export interface CompileReport {
 	readonly eager: number;
 	/** Why some calls just run; null if all can be replayed. */
 	readonly reason: string | null;
-	/** For each plan: its launches, the bytes of its temporaries, and the bytes that they took at once when the function ran as usual. */
-	readonly plans: readonly { readonly launches: number; readonly temporaryBytes: number; readonly eagerBytes: number }[];
+	/** The plans. */
+	readonly plans: readonly PlanReport[];
 }
 
 export interface Compiled<A extends readonly unknown[], R> {
@@ -54,6 +70,8 @@ class Calls {
 	/** Why calls just run; '' without a need to tell. */
 	reason: string | null = null;
 
+	constructor(private readonly fuse: boolean) {}
+
 	/** The earlier recordings under whose conditions a call runs now. */
 	rivals(args: readonly Tensor[], backend: Backend): CallRecording[] {
 		return [...this.#recent].flatMap(([recording, conditions]) => (conditions.hold(args, backend) ? [recording] : []));
@@ -76,7 +94,7 @@ class Calls {
 					continue;
 				}
 				this.#failures = 0;
-				this.plans.push(new CallPlan(backend, recording, earlier));
+				this.plans.push(new CallPlan(backend, recording, earlier, this.fuse));
 				if (this.plans.length > PLANS) this.plans.shift()!.dispose();
 				this.#remember(backend, recording);
 				return;
@@ -124,8 +142,9 @@ class Calls {
  */
 export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
 	requireFunction('compile', 'fn', fn, 'a function such as (x) => model.forward(x)');
-	const { signatures = 8 } = checkOptions('compile', options, ['signatures']);
+	const { signatures = 8, fuse = true } = checkOptions('compile', options, ['signatures', 'fuse']);
 	requireInteger('compile', 'signatures', signatures, 1);
+	requireBoolean('compile', 'fuse', fuse);
 	const known = new Map<string, Calls>();
 	const counts = { recorded: 0, replayed: 0, eager: 0 };
 	let evicted = 0;
@@ -140,7 +159,7 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, 
 	};
 
 	const callsOf = (signature: string): Calls => {
-		const calls = known.get(signature) ?? new Calls();
+		const calls = known.get(signature) ?? new Calls(fuse);
 		known.delete(signature);
 		known.set(signature, calls);
 		if (known.size > signatures) {
@@ -207,7 +226,11 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, 
 		...counts,
 		reason,
 		plans: [...known.values()].flatMap(({ plans }) =>
-			plans.map(({ launches: { launches, temporaryBytes, eagerBytes } }) => ({ launches, temporaryBytes, eagerBytes })),
+			plans.map(({ launches }) => {
+				launches.fuse();
+				const { recorded: eagerLaunches, isCompiling, temporaryBytes, eagerBytes } = launches;
+				return { launches: launches.launches, eagerLaunches, isCompiling, temporaryBytes, eagerBytes };
+			}),
 		),
 	});
 	const dispose = (): void => {

@@ -15,6 +15,8 @@ export class CallPlan {
 	readonly conditions: Conditions;
 	readonly launches: LaunchPlan;
 	readonly #program: readonly Item[];
+	/** The program for fused launches. */
+	readonly #fusedProgram: readonly Item[];
 	readonly #outer: readonly OuterSlot[];
 	readonly #writes: readonly { readonly slot: number; readonly count: number; readonly writer: string }[];
 	readonly #constants: readonly Tensor[];
@@ -25,11 +27,15 @@ export class CallPlan {
 		private readonly backend: Backend,
 		recording: CallRecording,
 		earlier: CallRecording,
+		fuse: boolean,
 	) {
 		const { roles, launches } = recording;
 		const temporaries = roles.flatMap(({ kind }, slot) => (kind === 'temporary' ? [slot] : []));
-		this.launches = launches.plan(new Set(temporaries));
-		this.#program = withAllocations(recording);
+		const program = withAllocations(recording);
+		this.#program = program;
+		this.#fusedProgram = aroundBarriers(program, launches.position);
+		const barriers = program.flatMap((item) => (isBarrier(item) ? [item.at] : []));
+		this.launches = launches.plan(new Set(temporaries), fuse ? barriers : null);
 		this.#outer = roles.flatMap((role, slot) =>
 			role.kind === 'temporary' || role.kind === 'fresh' || role.kind === 'constant' ? [] : [{ slot, role }],
 		);
@@ -49,6 +55,7 @@ export class CallPlan {
 
 	replay(args: readonly Tensor[]): unknown {
 		const { launches } = this;
+		const program = launches.fuse() ? this.#fusedProgram : this.#program;
 		const fresh = new Map<number, OwnedStorage>();
 		const bound = new Map<number, OwnedStorage>();
 		const tensors: Tensor[] = [];
@@ -79,7 +86,7 @@ export class CallPlan {
 		try {
 			launches.start(defaultGenerator.next(this.#draws));
 			let position = 0;
-			for (const item of this.#program) {
+			for (const item of program) {
 				launches.run(position, item.at);
 				position = item.at;
 				switch (item.kind) {
@@ -105,7 +112,7 @@ export class CallPlan {
 					}
 				}
 			}
-			launches.run(position, launches.launches);
+			launches.run(position, launches.recorded);
 			for (const { slot, count, writer } of this.#writes) {
 				const storage = bound.get(slot)!;
 				storage.version += count;
@@ -143,4 +150,33 @@ function withAllocations({ program, roles, launches }: CallRecording): Item[] {
 		items.splice(place, 0, { at, kind: 'allocate', slot, dtype, length });
 	});
 	return items;
+}
+
+/** Whether the item uses or frees what launches before it write or read. */
+function isBarrier({ kind }: Item): boolean {
+	return kind === 'call' || kind === 'clear';
+}
+
+/**
+ * The program for launches that keep their order only across barriers: between two barriers all memory is there from the start, and gradients
+ * are replaced at the end.
+ */
+function aroundBarriers(program: readonly Item[], end: number): Item[] {
+	const result: Item[] = [];
+	let waiting: Item[] = [];
+	let start = 0;
+	const pass = (at: number) => {
+		for (const item of waiting) result.push({ ...item, at });
+		waiting = [];
+		start = at;
+	};
+	for (const item of program) {
+		if (item.kind === 'allocate') result.push({ ...item, at: start });
+		else if (isBarrier(item)) {
+			pass(item.at);
+			result.push(item);
+		} else waiting.push(item);
+	}
+	pass(end);
+	return result;
 }

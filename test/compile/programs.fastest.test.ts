@@ -1,6 +1,7 @@
 /**
  * Random programs under `compile`: 5 to 40 operations with views, writes in place, reuse and random numbers; several outputs and the gradients
- * of all inputs. A replay with other inputs gives the bits of the program run as usual. WGRAD_CASES sets the number of programs.
+ * of all inputs. A replay with other inputs gives the bits of the program run as usual, before and after its launches are fused. WGRAD_CASES sets
+ * the number of programs.
  */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -16,12 +17,14 @@ import {
 	randLike,
 	shutdown,
 	softmax,
+	stack,
 	type Tensor,
 	tidy,
 	where,
 } from 'wgrad';
 import { stream } from '../ops/database';
 import { setting } from '../random/setting';
+import { untilFused } from './fused';
 
 const CASES = setting('WGRAD_CASES') ?? 4;
 const SHAPE = [3, 4];
@@ -73,6 +76,22 @@ const STEPS: readonly ((a: Tensor, b: Tensor, c: Tensor) => Tensor)[] = [
 			.mul(a)
 			.tanh(),
 	(a) => a.cumsum(1).tanh(),
+	(a, b, c) => a.mul(b).add(c).mul(0.7),
+	(a, b, c) => a.mul(1.7).sub(b).mul(0.3).add(c.mul(b)),
+	(a, b, c) => a.lerp(b, 0.3).add(c.mul(c)).tanh(),
+	(a, b) => a.gt(b).to('float32').mul(a).sub(b.mul(0.1)),
+	(a, b) => a.mul(5).to('int32').to('float32').mul(0.2).add(b.mul(a)),
+	(a, b) => a.add(b.select(1, 0).unsqueeze(1).mul(0.5)).mul(b.select(0, 2)).tanh(),
+	(a, b) => a.transpose(0, 1).mul(2).add(b.transpose(0, 1)).tanh().transpose(0, 1).clone(),
+	(a, b) => {
+		const copy = a.mul(2);
+		copy.add_(b).mul_(0.3);
+		return copy
+			.narrow(1, 0, 2)
+			.add(copy.narrow(1, 2, 2).mul(copy.narrow(1, 1, 2)))
+			.repeat([1, 2]);
+	},
+	(a, b) => stack([a.narrow(1, 0, 2), b.narrow(1, 1, 2).mul(0.5)], 2).reshape(SHAPE),
 ];
 
 type Outcome = readonly (Tensor | null)[];
@@ -109,8 +128,12 @@ for (let seed = 0; seed < CASES; seed++) {
 			const usual = tidy(() => program(...inputsOf(i)));
 			const result = compiled(...inputsOf(i));
 			assert.equal(await read(result), await read(usual));
+			if (i === 3) await untilFused(compiled);
 		}
-		assert.equal([compiled.report().reason, compiled.report().replayed], [null, 3]);
+		const { reason, replayed, plans } = compiled.report();
+		assert.equal([reason, replayed], [null, 3]);
+		for (const { launches, eagerLaunches } of plans)
+			assert.ok(launches < eagerLaunches, `${launches} of ${eagerLaunches} launches`);
 	});
 }
 

@@ -39,20 +39,29 @@ export interface LaunchRecording {
 	difference(other: LaunchRecording): string | null;
 	/** Whether all random keys are among the `count` keys from `from` on. */
 	drawsFrom(from: RandomKey, count: number): boolean;
-	/** Makes a plan. `temporaries` are the slots that hold memory only during a replay. */
-	plan(temporaries: ReadonlySet<number>): LaunchPlan;
+	/**
+	 * Makes a plan. `temporaries` are the slots that hold memory only during a replay. If `barriers` are given, launches may be fused, but none
+	 * with another one on the other side of a barrier: a barrier is the number of launches before it.
+	 */
+	plan(temporaries: ReadonlySet<number>, barriers: readonly number[] | null): LaunchPlan;
 }
 
 /** Recorded launches, ready to run again. A replay is `start`, then `bind` and `run` in any order that binds before it runs, then `end`. */
 export interface LaunchPlan {
+	/** The launches of a replay, and those of the recording. */
 	readonly launches: number;
+	readonly recorded: number;
+	/** Whether fused launches still compile. */
+	readonly isCompiling: boolean;
 	/** The bytes that a replay takes for temporaries, and the bytes that they took at once when the call ran eagerly. */
 	readonly temporaryBytes: number;
 	readonly eagerBytes: number;
 	/** Takes the memory of the temporaries, and sets the keys of random operations to those from `from` on. */
 	start(from: RandomKey): void;
 	bind(slot: number, storage: Storage): void;
-	/** Encodes the launches from `first` up to `end`. */
+	/** Switches to fused launches as soon as these are compiled, and returns whether they are in use. Not during a replay. */
+	fuse(): boolean;
+	/** Encodes the launches from `first` up to `end`, as they were recorded. With fused launches both must be barriers. */
 	run(first: number, end: number): void;
 	end(): void;
 }

@@ -248,11 +248,11 @@ class Runtime implements WebGPUBackend {
 	}
 
 	record(): LaunchRecording {
-		const { commands, storages } = this;
+		const { commands, storages, pipelines, gpu } = this;
 		const stop = () => {
 			commands.recording = undefined;
 		};
-		const recording = new Recording(stop, (made, temporaries) => new Plan(commands, storages, made, temporaries));
+		const recording = new Recording(stop, (...options) => new Plan({ commands, memory: storages, pipelines, gpu }, ...options));
 		commands.recording = recording;
 		return recording;
 	}

@@ -174,10 +174,7 @@ export class Commands {
 		this.requireRunning(operation);
 		this.requireMemory();
 		const pipeline = this.pipelines.get(record.kernel, record.variant);
-		if (x > this.foldGrid && y === 1) {
-			y = Math.ceil(x / this.foldGrid);
-			x = Math.ceil(x / y);
-		}
+		if (x > this.foldGrid && y === 1) [x, y] = this.folded(x);
 		if (x > this.maxGrid || y > this.maxGrid || z > this.maxGrid) {
 			throw new DeviceError(
 				`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`,
@@ -193,6 +190,13 @@ export class Commands {
 			const work = { record, pipeline, group, x, y, z, operation };
 			this.waiting.add(this.batch, work);
 		}
+	}
+
+	/** A long row of workgroups as a grid. */
+	folded(groups: number): [x: number, y: number] {
+		if (groups <= this.foldGrid) return [groups, 1];
+		const y = Math.ceil(groups / this.foldGrid);
+		return [Math.ceil(groups / y), y];
 	}
 
 	/** Encodes launches of a plan. Their checks were made when they were recorded. */

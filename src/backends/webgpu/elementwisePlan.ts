@@ -32,7 +32,11 @@ const FLAT: readonly ElementAccess[] = ['linear.f', 'linear.ff', 'linear.fff', '
 
 /** Whether a vec4 write may overwrite the elements behind the view: they are padding of its storage, or there are none. */
 export function ownsTail(view: View, size: number): boolean {
-	return size % 4 === 0 || view.offset + size >= view.storage.length;
+	return ownsTailAt(view.offset, size, view.storage.length);
+}
+
+export function ownsTailAt(offset: number, size: number, length: number): boolean {
+	return size % 4 === 0 || offset + size >= length;
 }
 
 function quarter(view: View | undefined): number {
@@ -43,7 +47,8 @@ function isFlat(view: View): boolean {
 	return view.offset % 4 === 0 && isContiguous(view.shape, view.strides);
 }
 
-function quadsEach(gpu: Gpu, quads: number): number {
+/** The quads that a thread computes. */
+export function quadsEach(gpu: Gpu, quads: number): number {
 	const kind = gpu.isSoftware ? 'software' : 'hardware';
 	return Math.min(EACH[kind], Math.max(1, Math.floor(quads / WORKGROUP_SIZE / ENOUGH_WORKGROUPS[kind])));
 }

@@ -123,7 +123,8 @@ export class Pipelines {
 				},
 				(failure: Error) => {
 					pipeline.failure = failure;
-					this.asyncErrors.note(failure);
+					if (kernel.isOptional) console.warn(`wgrad: ${failure.message}\nThis is slower, not wrong; please report it`);
+					else this.asyncErrors.note(failure);
 				},
 			)
 			.then(() => this.onSettled());

@@ -7,68 +7,151 @@ import type { RandomKey } from '../../core/philox';
 import type { Storage } from '../contract';
 import type { LaunchPlan } from '../contract/replay';
 import type { Commands } from './commands';
+import { type FusedLaunch, type Fusion, fused } from './fusion';
+import type { Gpu } from './launch';
 import type { Block, GpuStorage, Memory } from './memory';
-import { type PlannedLaunch, type RecordedLaunch, type Recording, type Slot, writeKey } from './recording';
+import type { Pipelines } from './pipelines';
+import { type Draw, type PlannedLaunch, type Recording, type Slot, writeKey } from './recording';
 
 /** What bind groups read of a storage. */
 interface Place {
 	block: Block | undefined;
 	/** The launches that bind it. */
-	readonly launches: PlannedLaunch[];
+	launches: PlannedLaunch[];
+}
+
+/** The first and the last launch that binds a slot; -1 if none does. */
+interface Lifetime {
+	first: number;
+	last: number;
 }
 
 /** A block of temporaries. */
 interface Room {
 	bytes: number;
-	readonly slots: Slot[];
+	readonly lifetimes: Lifetime[];
 	readonly places: Place[];
+	/** The first slot, for errors. */
+	readonly slot: Slot;
+}
+
+/** Launches, and what they need. */
+interface Form {
+	readonly launches: readonly PlannedLaunch[];
+	readonly rooms: readonly Room[];
+	readonly draws: readonly Draw[];
+	/** The position of each barrier of the recording; null if positions are those of the recording. */
+	readonly positions: ReadonlyMap<number, number> | null;
+}
+
+interface Devices {
+	readonly commands: Commands;
+	readonly memory: Memory;
+	readonly pipelines: Pipelines;
+	readonly gpu: Gpu;
 }
 
 export class Plan implements LaunchPlan {
-	readonly launches: number;
-	readonly temporaryBytes: number;
+	readonly recorded: number;
 	readonly eagerBytes: number;
-	readonly #launches: readonly PlannedLaunch[];
 	readonly #places: readonly Place[];
-	readonly #rooms: readonly Room[];
+	#form: Form;
+	/** The fused launches, while they compile. */
+	#coming: Form | null = null;
 	#taken: Block[] = [];
-	readonly #draws: readonly { readonly launch: RecordedLaunch; readonly draw: number }[];
 
 	constructor(
-		private readonly commands: Commands,
-		private readonly memory: Memory,
+		private readonly devices: Devices,
 		recording: Recording,
 		temporaries: ReadonlySet<number>,
+		barriers: readonly number[] | null,
 	) {
+		this.recorded = recording.launches.length;
 		this.#places = recording.slots.map(() => ({ block: undefined, launches: [] }));
-		this.#launches = recording.launches.map((launch) => this.#planned(launch));
-		this.launches = this.#launches.length;
-		this.#rooms = rooms(recording.slots, this.#places, temporaries);
-		this.temporaryBytes = sumOf(this.#rooms);
+		this.#form = this.#formOf(recording, temporaries, { launches: recording.launches, positions: null });
 		this.eagerBytes = pooledBytes(recording.slots, temporaries);
-		const random = recording.launches.filter(({ keyAt }) => keyAt >= 0);
-		this.#draws = random.map((launch) => ({ launch, draw: recording.drawOf(launch) }));
+		const fusion = barriers && fused(devices.gpu, recording, temporaries, barriers);
+		if (fusion !== null) this.#coming = this.#formOf(recording, temporaries, fusion);
 	}
 
-	#planned({ record, pipeline, words, slots, x, y, z, operation }: RecordedLaunch): PlannedLaunch {
+	get launches(): number {
+		return this.#form.launches.length;
+	}
+
+	get isCompiling(): boolean {
+		return this.#coming !== null;
+	}
+
+	get temporaryBytes(): number {
+		return sumOf(this.#form.rooms);
+	}
+
+	#formOf(
+		recording: Recording,
+		temporaries: ReadonlySet<number>,
+		{ launches, positions }: Omit<Fusion, 'positions'> & Pick<Form, 'positions'>,
+	): Form {
+		const lifetimes = recording.slots.map((): Lifetime => ({ first: -1, last: -1 }));
+		launches.forEach(({ slots }, i) => {
+			for (const slot of slots) {
+				if (slot < 0) continue;
+				if (lifetimes[slot]!.first < 0) lifetimes[slot]!.first = i;
+				lifetimes[slot]!.last = i;
+			}
+		});
+		const draws = launches.flatMap((launch): Draw[] => {
+			if ('draws' in launch) return launch.draws.map((draw) => ({ words: launch.words, ...draw }));
+			return launch.keyAt < 0 ? [] : [{ words: launch.words, at: launch.keyAt, draw: recording.drawOf(launch) }];
+		});
+		return {
+			launches: launches.map((launch) => this.#planned(launch)),
+			rooms: rooms(recording.slots, lifetimes, this.#places, temporaries),
+			draws,
+			positions,
+		};
+	}
+
+	#planned(launch: FusedLaunch): PlannedLaunch {
+		const { record, words, slots, operation } = launch;
+		const { commands, pipelines } = this.devices;
 		const buffers: Record<string, Storage> = {};
-		const launch = { record: { ...record, words, buffers }, pipeline, group: undefined, x, y, z, operation };
+		const isWhole = 'pipeline' in launch;
+		const pipeline = isWhole ? launch.pipeline : pipelines.get(record.kernel, record.variant);
+		const [x, y] = isWhole ? [launch.x, launch.y] : commands.folded(record.grid[0]);
+		const z = isWhole ? launch.z : 1;
+		const planned = { record: { ...record, words, buffers }, pipeline, group: undefined, x, y, z, operation };
 		for (const [i, slot] of slots.entries()) {
 			if (slot < 0) continue;
 			const place = this.#places[slot]!;
 			buffers[pipeline.names[i]!] = place as unknown as Storage;
-			place.launches.push(launch);
+			place.launches.push(planned);
 		}
-		return launch;
+		return planned;
+	}
+
+	fuse(): boolean {
+		const coming = this.#coming;
+		if (coming?.launches.some(({ pipeline }) => pipeline.failure !== undefined)) this.#coming = null;
+		else if (coming?.launches.every(({ pipeline }) => pipeline.gpu !== undefined)) {
+			this.#form = coming;
+			this.#coming = null;
+			const current = new Set(coming.launches);
+			for (const place of this.#places) {
+				place.launches = place.launches.filter((launch) => current.has(launch));
+				if (place.launches.length === 0) place.block = undefined;
+			}
+		}
+		return this.#form.positions !== null;
 	}
 
 	start(from: RandomKey): void {
-		this.commands.requireRunning();
-		this.commands.requireMemory();
-		for (const { launch, draw } of this.#draws) writeKey(launch, from, draw);
-		for (const { slots, bytes, places } of this.#rooms) {
-			const { dtype, length } = slots[0]!;
-			const block = this.memory.take(bytes, false, { operation: 'compile', dtype, length, shape: undefined });
+		const { commands, memory } = this.devices;
+		commands.requireRunning();
+		commands.requireMemory();
+		for (const draw of this.#form.draws) writeKey(draw, from);
+		for (const { slot, bytes, places } of this.#form.rooms) {
+			const { dtype, length } = slot;
+			const block = memory.take(bytes, false, { operation: 'compile', dtype, length, shape: undefined });
 			this.#taken.push(block);
 			for (const place of places) put(place, block);
 		}
@@ -79,13 +162,15 @@ export class Plan implements LaunchPlan {
 	}
 
 	run(first: number, end: number): void {
-		this.commands.replay(this.#launches, first, end);
+		const { launches, positions } = this.#form;
+		if (positions === null) this.devices.commands.replay(launches, first, end);
+		else this.devices.commands.replay(launches, positions.get(first)!, positions.get(end)!);
 	}
 
 	end(): void {
-		const { batch } = this.commands;
-		for (const { block } of this.#places) if (block !== undefined) block.batch = batch;
-		for (const block of this.#taken) this.memory.give(block);
+		const { commands, memory } = this.devices;
+		for (const { block } of this.#places) if (block !== undefined) block.batch = commands.batch;
+		for (const block of this.#taken) memory.give(block);
 		this.#taken = [];
 	}
 }
@@ -98,13 +183,21 @@ function put(place: Place, block: Block): void {
 }
 
 /** Distributes temporaries over rooms, in the one of two ways that takes less memory. */
-function rooms(slots: readonly Slot[], places: readonly Place[], temporaries: ReadonlySet<number>): Room[] {
-	const numbers = [...temporaries].filter((number) => slots[number]!.first >= 0);
+function rooms(
+	slots: readonly Slot[],
+	lifetimes: readonly Lifetime[],
+	places: readonly Place[],
+	temporaries: ReadonlySet<number>,
+): Room[] {
+	const numbers = [...temporaries].filter((number) => lifetimes[number]!.first >= 0);
 	const bytes = (number: number) => slots[number]!.bytes;
-	const first = (number: number) => slots[number]!.first;
+	const first = (number: number) => lifetimes[number]!.first;
 	const largestFirst = [...numbers].sort((a, b) => bytes(b) - bytes(a) || first(a) - first(b));
 	const earliestFirst = [...numbers].sort((a, b) => first(a) - first(b) || bytes(b) - bytes(a));
-	const [one, other] = [largestFirst, earliestFirst].map((order) => distributed(order, slots, places)) as [Room[], Room[]];
+	const [one, other] = [largestFirst, earliestFirst].map((order) => distributed(order, slots, lifetimes, places)) as [
+		Room[],
+		Room[],
+	];
 	return sumOf(one) <= sumOf(other) ? one : other;
 }
 
@@ -113,13 +206,19 @@ function sumOf(list: readonly Room[]): number {
 }
 
 /** Gives each slot the room that has the least bytes too many, or else misses the least, among those that are free while launches need it. */
-function distributed(order: readonly number[], slots: readonly Slot[], places: readonly Place[]): Room[] {
+function distributed(
+	order: readonly number[],
+	slots: readonly Slot[],
+	lifetimes: readonly Lifetime[],
+	places: readonly Place[],
+): Room[] {
 	const made: Room[] = [];
 	for (const number of order) {
 		const slot = slots[number]!;
+		const { first, last } = lifetimes[number]!;
 		let best: Room | undefined;
 		for (const room of made) {
-			if (room.slots.some((other) => other.last >= slot.first && slot.last >= other.first)) continue;
+			if (room.lifetimes.some((other) => other.last >= first && last >= other.first)) continue;
 			if (
 				best === undefined ||
 				(best.bytes < slot.bytes ? room.bytes > best.bytes : room.bytes >= slot.bytes && room.bytes < best.bytes)
@@ -127,11 +226,11 @@ function distributed(order: readonly number[], slots: readonly Slot[], places: r
 				best = room;
 		}
 		if (best === undefined) {
-			best = { bytes: 0, slots: [], places: [] };
+			best = { bytes: 0, lifetimes: [], places: [], slot };
 			made.push(best);
 		}
 		best.bytes = Math.max(best.bytes, slot.bytes);
-		best.slots.push(slot);
+		best.lifetimes.push(lifetimes[number]!);
 		best.places.push(places[number]!);
 	}
 	return made;

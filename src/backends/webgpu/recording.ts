@@ -62,7 +62,7 @@ export class Recording implements LaunchRecording {
 
 	constructor(
 		private readonly onStop: () => void,
-		private readonly planner: (recording: Recording, temporaries: ReadonlySet<number>) => LaunchPlan,
+		private readonly planner: (recording: Recording, ...options: Parameters<LaunchRecording['plan']>) => LaunchPlan,
 	) {}
 
 	get position(): number {
@@ -141,8 +141,8 @@ export class Recording implements LaunchRecording {
 		return words[keyAt]! + words[keyAt + 1]! * 2 ** 32 - this.#from.counter;
 	}
 
-	plan(temporaries: ReadonlySet<number>): LaunchPlan {
-		return this.planner(this, temporaries);
+	plan(...options: Parameters<LaunchRecording['plan']>): LaunchPlan {
+		return this.planner(this, ...options);
 	}
 
 	#add(storage: GpuStorage, origin: Slot['origin'], data: TypedArray | null): number {
@@ -179,7 +179,13 @@ function sameData(a: TypedArray | null, b: TypedArray | null): boolean {
 	return a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
 }
 
-/** Writes the key that is `draw` keys after `from`. */
-export function writeKey({ words, keyAt }: RecordedLaunch, from: RandomKey, draw: number): void {
-	words.set(keyWords({ seed: from.seed, counter: from.counter + draw }), keyAt);
+/** A key among the words of a launch: that which is `draw` keys after the first one of the call. */
+export interface Draw {
+	readonly words: Uint32Array;
+	readonly at: number;
+	readonly draw: number;
+}
+
+export function writeKey({ words, at, draw }: Draw, from: RandomKey): void {
+	words.set(keyWords({ seed: from.seed, counter: from.counter + draw }), at);
 }
