@@ -25,6 +25,7 @@ import {
 	tidy,
 	zeros,
 } from 'wgrad';
+import { untilFused } from './fused';
 
 test.before(async () => {
 	await init({ device: 'webgpu' });
@@ -280,6 +281,8 @@ test('replays leave no tensors and no memory behind, hold none between calls, an
 	const x = rand([16, 64]);
 	const run = () => step(x).dispose();
 	for (let i = 0; i < 4; i++) run();
+	await untilFused(step);
+	for (let i = 0; i < 2; i++) run();
 	await sync();
 	const [held, before] = [memory(), counters()];
 	for (let i = 0; i < 20; i++) run();

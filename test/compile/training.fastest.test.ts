@@ -21,6 +21,8 @@ import {
 	tidy,
 } from 'wgrad';
 
+import { untilFused } from './fused';
+
 const { clipGradNorm, clipGradValue, lrScheduler } = optim;
 
 test.before(async () => {
@@ -55,6 +57,7 @@ async function run({ make, batch = features, steps = 12 }: Program, isCompiled: 
 		const [x, y] = batch(i);
 		losses.push(isCompiled ? compiled(x, y) : tidy(() => step(x, y)));
 		between?.(i);
+		if (i === steps >> 1) await untilFused(compiled);
 		x.dispose();
 		y.dispose();
 	}

@@ -1,0 +1,179 @@
+/** Fusion under `compile`: which launches join, and that the fused kernels give the bits of the single ones. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+	type Compiled,
+	type CompileReport,
+	compile,
+	counters,
+	dropout,
+	init,
+	manualSeed,
+	noGrad,
+	rand,
+	relu,
+	shutdown,
+	type Tensor,
+	tidy,
+	zeros,
+} from 'wgrad';
+import { untilFused } from './fused';
+
+test.before(async () => {
+	await init({ device: 'webgpu' });
+});
+test.after(() => shutdown());
+
+type Body = (x: Tensor, y: Tensor) => Tensor | readonly Tensor[];
+
+const listed = (result: Tensor | readonly Tensor[]): readonly Tensor[] => (Array.isArray(result) ? result : [result as Tensor]);
+
+async function bits(tensors: readonly Tensor[]): Promise<number[][]> {
+	return Promise.all(tensors.map(async (tensor) => [...new Uint8Array((await tensor.data()).slice().buffer)]));
+}
+
+/** Runs a function as usual and fused, with other inputs than it was recorded with, and returns the report. */
+async function requireSame(body: Body, shape = [6, 8], others = shape): Promise<CompileReport['plans'][number]> {
+	const inputs = (seed: number): [Tensor, Tensor] => {
+		manualSeed(seed);
+		return [rand(shape).sub(0.5), rand(others).sub(0.5)];
+	};
+	const run = (fn: Body | Compiled<[Tensor, Tensor], Tensor | readonly Tensor[]>, seed: number) => fn(...inputs(seed));
+	const f = compile((x: Tensor, y: Tensor) => noGrad(() => body(x, y)));
+	for (let i = 0; i < 2; i++) run(f, i);
+	await untilFused(f);
+	for (let i = 2; i < 4; i++) {
+		const usual = tidy(() => noGrad(() => run(body, i)));
+		assert.equal(await bits(listed(run(f, i))), await bits(listed(usual)));
+	}
+	const { reason, replayed, plans } = f.report();
+	assert.equal([reason, replayed], [null, 2]);
+	return plans[0]!;
+}
+
+test('a chain of 1,000 operations is one launch without temporaries', async () => {
+	const { launches, eagerLaunches, temporaryBytes } = await requireSame((x) => {
+		let y = x;
+		for (let i = 0; i < 1000; i++) y = y.add(1);
+		return y;
+	});
+	assert.equal([launches, eagerLaunches, temporaryBytes], [1, 1000, 0]);
+});
+
+test('products are not contracted with sums', async () => {
+	const { launches } = await requireSame((x, y) => x.mul(y).add(x).mul(1.1).sub(y.mul(y)).div(0.7).add(x.mul(0.3)), [64, 64]);
+	assert.is(launches, 1);
+});
+
+const FUSED: Record<string, { body: Body; shapes?: [number[], number[]]; launches: number }> = {
+	'inputs that repeat, along rows': { body: (x, y) => x.add(y).mul(y).tanh(), shapes: [[6, 8], [8]], launches: 1 },
+	'inputs that repeat, along columns': {
+		body: (x, y) => x.mul(y).add(y).exp(),
+		shapes: [
+			[6, 8],
+			[6, 1],
+		],
+		launches: 1,
+	},
+	'sizes that are no multiple of 4': { body: (x, y) => x.add(y).mul(x).neg(), shapes: [[3, 5], [5]], launches: 1 },
+	'transposed views': { body: (x, y) => x.transpose(0, 1).add(1).mul(y.transpose(0, 1)).abs().contiguous(), launches: 1 },
+	'comparisons, casts and bools': {
+		body: (x, y) => [x.gt(y).logicalOr(x.lt(0)).to('int32').add(2).to('uint8'), x.ge(y), x.mul(9).to('int32').bitwiseAnd(5)],
+		launches: 1,
+	},
+	'dropout, which draws other numbers in each call': {
+		body: (x, y) => dropout(dropout(x.add(y), { p: 0.5 }).mul(2), { p: 0.3 }).add(x),
+		launches: 1,
+	},
+	'values that others read': {
+		body: (x, y) => {
+			const sum = x.add(y);
+			return [sum, sum.mul(2).tanh(), sum.sum(0), sum.sub(1)];
+		},
+		launches: 2,
+	},
+	'writes in place': {
+		body: (x, y) => {
+			const z = x.clone();
+			z.mul_(2).add_(y).mul_(z.mul(3));
+			return z.add(1);
+		},
+		launches: 1,
+	},
+	'writes into views, read whole only afterwards': {
+		body: (x, y) => {
+			const z = x.clone();
+			z.narrow(1, 1, 3)
+				.mul_(2)
+				.add_(y.narrow(1, 0, 3));
+			return z.mul(z).add(1);
+		},
+		launches: 3,
+	},
+	'parts of one tensor': {
+		body: (x, y) => {
+			const z = zeros([6, 16]);
+			z.narrow(1, 0, 8).copy_(x.add(1));
+			z.narrow(1, 8, 8).copy_(y.mul(x));
+			return z;
+		},
+		launches: 2,
+	},
+	'no operation that needs others of its result': {
+		body: (x) => {
+			const y = relu(x.add(1));
+			return y.sub(y.mean()).mul(y.flip(0).mul(2));
+		},
+		launches: 3,
+	},
+};
+
+for (const [name, { body, shapes, launches }] of Object.entries(FUSED)) {
+	test(`fuses ${name}`, async () => {
+		const plan = await requireSame(body, ...(shapes ?? []));
+		assert.is(plan.launches, launches);
+		assert.ok(plan.eagerLaunches > launches);
+	});
+}
+
+test('more outputs than a launch can bind become several launches', async () => {
+	const { launches } = await requireSame((x, y) => {
+		const outputs = [x.add(y)];
+		for (let i = 0; i < 24; i++) outputs.push(outputs.at(-1)!.mul(0.9).add(i));
+		return outputs;
+	});
+	assert.ok(launches > 1 && launches < 12, `${launches} launches`);
+});
+
+test('gradients add up in the kernel that makes them', async () => {
+	const weight = rand([6, 8]).requiresGrad_();
+	const step = (x: Tensor): Tensor => {
+		weight.mul(x).tanh().sum().backward();
+		return weight.grad!.detach().clone();
+	};
+	const f = compile(step);
+	for (let i = 0; i < 4; i++) f(rand([6, 8]));
+	await untilFused(f);
+	const [x, start] = [rand([6, 8]), rand([6, 8])];
+	const reset = () => noGrad(() => weight.grad!.copy_(start));
+	reset();
+	const usual = await bits([step(x)]);
+	reset();
+	const before = counters().launches;
+	const replayed = f(x);
+	assert.is(counters().launches - before, f.report().plans[0]!.launches);
+	assert.equal(
+		f.report().plans.map(({ launches }) => launches),
+		[3],
+	);
+	assert.equal(await bits([replayed]), usual);
+});
+
+test('fuse: false keeps the launches', async () => {
+	const f = compile((x: Tensor) => noGrad(() => x.add(1).mul(2)), { fuse: false });
+	for (let i = 0; i < 3; i++) f(rand([4]));
+	assert.equal([f.report().plans[0]!.launches, f.report().plans[0]!.isCompiling], [2, false]);
+	assert.throws(() => compile((x: Tensor) => x, { fuse: 1 as never }), /fuse/);
+});
+
+test.run();
