@@ -33,7 +33,7 @@ interface Options {
 }
 
 /** The guides of this repository. Their words and their form differ from those of Moby Dick. */
-const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/guide.md', 'docs/design.md', 'docs/reliability.md'];
+const GUIDES = ['README.md', 'CONTRIBUTING.md', 'docs/tensors.md', 'docs/training.md', 'docs/design.md', 'docs/reliability.md'];
 
 async function otherText(file: string | undefined): Promise<string> {
 	if (file !== undefined) return readFile(file, 'utf8');
