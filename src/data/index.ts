@@ -12,6 +12,7 @@ export { decodeImage, encodePng, type Image, type ImageOptions } from './image';
 export { type FileEntry, ImageFolder, type ImageFolderOptions } from './imageFolder';
 export { type ImageGridOptions, imageGrid, imageTensor } from './imageTensor';
 export { type BatchTransform, DataLoader, type DataLoaderOptions, type DataLoaderState, type EpochPosition } from './loader';
+export { type FromPixelsOptions, fromPixels, type PixelSource } from './pixels';
 export * from './preprocessing';
 export { type Readers, readCifar10, readCifar100, readCsv, readIdx, readText } from './readers';
 export {

@@ -136,7 +136,7 @@ function typedDType(data: ArrayBufferView, device: DeviceName): DType {
 	return dtype === 'float64' && device === 'webgpu' ? 'float32' : dtype;
 }
 
-function isPixelData(data: NestedArray | NumberArray | PixelData): data is PixelData {
+export function isPixelData(data: unknown): data is PixelData {
 	return typeof data === 'object' && data !== null && 'width' in data && 'height' in data && 'data' in data;
 }
 

@@ -22,6 +22,7 @@ import type { LossKernels } from './loss';
 import type { MatmulKernels } from './matmul';
 import type { NormKernels } from './norm';
 import type { OptimizerKernels } from './optimizer';
+import type { PixelKernels } from './pixels';
 import type { PoolKernels } from './pool';
 import type { QuantizedKernels } from './quantized';
 import type { RandomKernels } from './random';
@@ -44,6 +45,7 @@ export interface Kernels
 		ReduceKernels,
 		MatmulKernels,
 		ConvKernels,
+		PixelKernels,
 		PoolKernels,
 		SoftmaxKernels,
 		NormKernels,
@@ -71,6 +73,11 @@ export interface Backend {
 	allocate(length: number, dtype: DType, shape?: Shape): OwnedStorage;
 	/** A storage that holds a copy of `data`, the typed array that core/dtype assigns to `dtype`. `shape` is for errors. */
 	upload(data: TypedArray, dtype: DType, shape?: Shape): OwnedStorage;
+	/**
+	 * The pixels of a picture that the browser shows, as int32 [height, P] with P of at least `width`: see PixelKernels. Copies on the device, without
+	 * the host. Throws what the browser throws. Only devices that can do so have it.
+	 */
+	uploadPicture?(picture: object, width: number, height: number): { readonly storage: OwnedStorage; readonly pitch: number };
 	/** Takes a storage without references back; its memory may be reused at once. */
 	release(storage: Storage): void;
 	/** Starts to record launches, for a replay; see replay.ts. Only devices that can replay have it. */

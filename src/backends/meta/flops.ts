@@ -111,6 +111,7 @@ const COUNTS: Counts = {
 	sort: none,
 	searchsorted: none,
 
+	pixels: none,
 	affineSample: sampled,
 	gridSample: sampled,
 

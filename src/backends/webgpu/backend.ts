@@ -17,6 +17,7 @@ import { type Form, formsOf } from './forms';
 import { IndexReports } from './indexReports';
 import type { Gpu, Launch, LaunchRecord } from './launch';
 import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
+import { copyPicture, pitchOf } from './pictures';
 import { type PipelineRequest, Pipelines } from './pipelines';
 import { Plan } from './plan';
 import { PollBackoff } from './pollBackoff';
@@ -199,6 +200,21 @@ class Runtime implements WebGPUBackend {
 			this.commands.waiting.noteUpload(bytes.byteLength);
 		}
 		return storage;
+	}
+
+	uploadPicture(picture: object, width: number, height: number): { storage: GpuStorage; pitch: number } {
+		witness?.refuse('it takes a picture (fromPixels). Call that outside, and pass the tensor');
+		const pitch = pitchOf(width);
+		const storage = this.place(height * pitch, 'int32', [height, pitch], true);
+		const { buffer } = storage.block!;
+		try {
+			const copy = () => copyPicture(this.gpuDevice, picture, width, height, buffer);
+			guardUnconfirmed(this.gpuDevice, this.asyncErrors, [storage.block!], copy);
+		} catch (error) {
+			this.release(storage);
+			throw error;
+		}
+		return { storage, pitch };
 	}
 
 	release(storage: Storage): void {

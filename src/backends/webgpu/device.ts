@@ -15,6 +15,7 @@ export const BufferUsage = {
 	STORAGE: 0x0080,
 	QUERY_RESOLVE: 0x0200,
 } as const;
+export const TextureUsage = { COPY_SRC: 0x01, COPY_DST: 0x02, RENDER_ATTACHMENT: 0x10 } as const;
 export const MAP_MODE_READ = 0x0001;
 export const SHADER_STAGE_COMPUTE = 0x0004;
 
