@@ -291,6 +291,18 @@ async function buildExamples() {
 	await writeFile(join(root, 'dist/examples/index.html'), index.replace('<!-- pages -->', items.join('\n\t\t')));
 }
 
+/** Bundles the program of a page with the library's sources. @param {string} file @param {string} outdir */
+export async function bundlePage(file, outdir) {
+	await esbuild.build({
+		...forBrowser,
+		alias: withSources('browser'),
+		plugins: [...forBrowser.plugins, smallSources],
+		entryPoints: [file],
+		outdir,
+		minify: true,
+	});
+}
+
 /** @param {string} folder */
 async function buildExample(folder) {
 	const outdir = `dist/${folder}`;
@@ -303,14 +315,7 @@ async function buildExample(folder) {
 	// Node programs import the built library, as a user's program does.
 	await esbuild.build({ ...forNode, entryPoints: programs, outdir, outExtension: { '.js': '.mjs' }, tsconfigRaw: {} });
 	if (files.includes('page.ts')) {
-		await esbuild.build({
-			...forBrowser,
-			alias: withSources('browser'),
-			plugins: [...forBrowser.plugins, smallSources],
-			entryPoints: [`${folder}/page.ts`],
-			outdir,
-			minify: true,
-		});
+		await bundlePage(`${folder}/page.ts`, outdir);
 		await writeFile(join(root, outdir, 'index.html'), await framedPage(join(root, folder, 'page.html')));
 		await copyFile(join(root, 'examples/failures.js'), join(root, outdir, 'failures.js'));
 	}

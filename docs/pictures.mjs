@@ -96,11 +96,11 @@ function drawLaunches(/** @type {Awaited<ReturnType<typeof profile>>} */ report)
 		const y = 16 + i * 26;
 		return [
 			`<rect x="330" y="${y}" width="${((250 * ms) / longest).toFixed(1)}" height="18" fill="#748ffc"/>`,
-			label(10, y + 14, `${operation}: ${kernel.split(' ')[0]}`),
-			label(590, y + 14, `${launches} x, ${ms.toFixed(3)} ms`),
+			label(10, y + 14, `${operation}: ${kernel.split('{')[0]}`),
+			label(600, y + 14, `${launches} x, ${ms.toFixed(3)} ms`),
 		];
 	});
-	return picture(740, 30 + rows.length * 26, 'The launches of a training step', parts);
+	return picture(750, 30 + rows.length * 26, 'The launches of a training step', parts);
 }
 
 /** The least milliseconds that each step takes, in groups of 20 that take turns, with the device idle before and after each. */
@@ -177,8 +177,13 @@ const step = makeStep();
 for (let i = 0; i < 5; i++) tidy(() => step(x, y));
 await sync();
 const before = counters().launches;
-await writeFile(here('launches.svg'), drawLaunches(await profile(() => tidy(() => step(x, y)))));
+tidy(() => step(x, y));
 const launches = counters().launches - before;
+const reports = [];
+for (let i = 0; i < 15; i++) reports.push(await profile(() => tidy(() => step(x, y))));
+// The run that other programs disturbed least.
+const [calm] = reports.sort((a, b) => a.gpuMs - b.gpuMs);
+if (calm !== undefined) await writeFile(here('launches.svg'), drawLaunches(calm));
 
 const rows = [];
 for (const batch of BATCHES) {

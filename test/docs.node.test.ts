@@ -1,6 +1,6 @@
 /**
  * Checks the README and the pages of docs/: their programs run with the built package (TypeScript without its types), their
- * links lead to files, and package.json has every npm command.
+ * links lead to files and headings, the site names every page, and package.json has every npm command.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { GUIDES } from '../site/pages.mjs';
 
 const pages = [
 	'README.md',
@@ -43,11 +44,37 @@ test('the README begins with a program in JavaScript, and there are others', () 
 
 test('links lead to files', () => {
 	const links = pages.flatMap(({ page, text }) =>
-		[...text.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link]) => join(root, dirname(page), link!)),
+		[...text.matchAll(/\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)/g)].map(([, link, heading]) => ({
+			page,
+			file: link === '' ? page : join(dirname(page), link!),
+			heading,
+		})),
 	);
 	assert.ok(links.length > 0);
+	const leadsNowhere = ({ file, heading }: (typeof links)[number]) => {
+		const path = join(root, file);
+		return !existsSync(path) || (heading !== undefined && !headingsOf(readFileSync(path, 'utf8')).includes(heading));
+	};
+	assert.equal(links.filter(leadsNowhere), []);
+});
+
+/** The names by which links reach the headings of a page. */
+function headingsOf(text: string): string[] {
+	const headings = [...text.replaceAll(/```.*?```/gs, '').matchAll(/^#+ (.*)$/gm)];
+	return headings.map(([, heading]) =>
+		heading!
+			.toLowerCase()
+			.replaceAll(/[^\w\s-]/g, '')
+			.replaceAll(' ', '-'),
+	);
+}
+
+test('the list of guides and the site name every page', () => {
+	const names = pages.map(({ page }) => page.replace(/^docs\/|\.md$/g, '')).filter((name) => name !== 'README');
+	assert.equal(GUIDES.flatMap((group) => group.pages).sort(), names.sort());
+	const guide = readFileSync(join(root, 'docs/guide.md'), 'utf8');
 	assert.equal(
-		links.filter((link) => !existsSync(link)),
+		names.filter((name) => name !== 'guide' && !guide.includes(`](${name}.md)`)),
 		[],
 	);
 });
