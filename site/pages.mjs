@@ -4,7 +4,7 @@ export const GUIDES = [
 		text: 'Begin',
 		pages: ['guide', 'first-model', 'tensors', 'data', 'training', 'saving', 'from-pytorch', 'from-keras', 'from-tfjs'],
 	},
-	{ text: 'Go deeper', pages: ['autograd', 'images', 'recurrent', 'fine-tuning', 'quantization', 'pruning'] },
+	{ text: 'Go deeper', pages: ['autograd', 'interpret', 'images', 'recurrent', 'fine-tuning', 'quantization', 'pruning'] },
 	{ text: 'Trained models', pages: ['models', 'formats', 'keras', 'onnx', 'inference'] },
 	{ text: 'Speed', pages: ['speed', 'compile', 'mixed-precision', 'tuning'] },
 	{ text: 'Trouble', pages: ['debugging', 'reliability', 'platforms'] },
