@@ -102,7 +102,12 @@ const BUNDLERS = {
 			import('@rollup/plugin-terser'),
 		]);
 		const bundle = await rollup({ input: file, plugins: [nodeResolve({ browser: true })], onwarn: failOnWarning });
-		await bundle.write({ file: join(out, 'index.mjs'), format: 'es', inlineDynamicImports: true, plugins: [terser({ module: true })] });
+		await bundle.write({
+			file: join(out, 'index.mjs'),
+			format: 'es',
+			inlineDynamicImports: true,
+			plugins: [terser({ module: true })],
+		});
 		await bundle.close();
 	},
 	async vite({ folder, file, out }) {
@@ -119,7 +124,14 @@ const BUNDLERS = {
 		const { default: webpack } = await import('webpack');
 		const compiler = webpack({
 			...{ mode: 'production', context: folder, entry: file, target: ['web', 'es2022'], devtool: false },
-			output: { path: out, filename: 'index.mjs', chunkFilename: '[id].mjs', module: true, chunkFormat: 'module', library: { type: 'module' } },
+			output: {
+				path: out,
+				filename: 'index.mjs',
+				chunkFilename: '[id].mjs',
+				module: true,
+				chunkFormat: 'module',
+				library: { type: 'module' },
+			},
 			experiments: { outputModule: true },
 			performance: { hints: false },
 		});
@@ -203,14 +215,18 @@ async function main() {
 				await bundle({ folder, file, out });
 				requireLine(await lastLine(folder, [process.execPath, join(out, 'index.mjs')]), prints);
 				let bytes = 0;
-				for (const name of await readdir(out)) if (/\.m?js$/.test(name)) bytes += gzipSync(await readFile(join(out, name))).length;
+				for (const name of await readdir(out))
+					if (/\.m?js$/.test(name)) bytes += gzipSync(await readFile(join(out, name))).length;
 				if (bytes > 1000 * most) throw new Error(`${(bytes / 1000).toFixed(1)} kB, but it may take ${most}`);
 				return `ok, ${(bytes / 1000).toFixed(1)} kB`;
 			});
 		}
 	}
 	await check('cjs', 'require or a clear error', async () => {
-		await writeFile(join(folder, 'main.cjs'), `const { init, tensor } = require('wgrad');\ninit({ device: 'cpu' }).then(() => console.log(tensor([1]).add(1).shape.join()));\n`);
+		await writeFile(
+			join(folder, 'main.cjs'),
+			`const { init, tensor } = require('wgrad');\ninit({ device: 'cpu' }).then(() => console.log(tensor([1]).add(1).shape.join()));\n`,
+		);
 		const canRequire = /** @type {{ require_module?: boolean }} */ (process.features).require_module === true;
 		const { stdout, stderr } = spawnSync(process.execPath, ['main.cjs'], { cwd: folder, encoding: 'utf8' });
 		if (canRequire) requireLine(stdout.trim(), '1');

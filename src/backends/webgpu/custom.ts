@@ -31,8 +31,9 @@ export function customKernels(gpu: Gpu): CustomKernels {
 		custom(inputs, outputs, { kernel: own, params, work }) {
 			const counts = 'invocations' in work ? 'invocations' : 'workgroups';
 			const known = defined.get(own) ?? {};
+			const kernel = known[counts] ?? kernelOf(own, counts, gpu);
+			known[counts] = kernel;
 			defined.set(own, known);
-			const kernel = (known[counts] ??= kernelOf(own, counts, gpu));
 			const views = Object.entries({ ...inputs, ...outputs });
 			gpu.launch({
 				kernel,
