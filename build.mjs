@@ -318,6 +318,7 @@ async function buildExample(folder) {
 		await bundlePage(`${folder}/page.ts`, outdir);
 		await writeFile(join(root, outdir, 'index.html'), await framedPage(join(root, folder, 'page.html')));
 		await copyFile(join(root, 'examples/failures.js'), join(root, outdir, 'failures.js'));
+		await writeFile(join(root, outdir, 'source.html'), await sourcePage(folder));
 	}
 	if (files.includes('prepare.mjs')) {
 		const { prepare } = await import(pathToFileURL(join(root, folder, 'prepare.mjs')).href);
@@ -337,6 +338,30 @@ async function framedPage(file) {
 		if (part === undefined) throw new Error(`${file} has no <${name}>`);
 		return part.replaceAll(/^\t/gm, indent);
 	});
+}
+
+/**
+ * A page with the source files of a page, the first one first.
+ * @param {string} folder
+ */
+async function sourcePage(folder) {
+	const files = (await readdir(join(root, folder))).filter((file) => /\.(ts|css|html)$/.test(file));
+	const order = ['page.ts', 'model.ts', 'training.ts'];
+	const rank = (/** @type {string} */ file) => (order.includes(file) ? order.indexOf(file) : order.length);
+	files.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
+	const escaped = (/** @type {string} */ text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+	const links = files.map((file) => `<li><a href="#${file}">${file}</a></li>`).join('\n\t\t');
+	const texts = await Promise.all(
+		files.map(async (file) => {
+			const text = escaped(await readFile(join(root, folder, file), 'utf8'));
+			return `<h2 id="${file}">${file}</h2>\n<pre tabindex="0" aria-label="${file}">${text}</pre>`;
+		}),
+	);
+	const template = await readFile(join(root, 'examples/source.html'), 'utf8');
+	return template
+		.replaceAll('{folder}', folder)
+		.replace('<!-- links -->', () => links)
+		.replace('<!-- files -->', () => texts.join('\n'));
 }
 
 async function buildCli() {

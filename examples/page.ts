@@ -1,5 +1,5 @@
 /** Shared code of the example pages: finds elements, shows problems and progress, and chooses WebGPU or the CPU. */
-import { type Device, type DeviceInfo, init } from 'wgrad';
+import { counters, type Device, type DeviceInfo, init, memory } from 'wgrad';
 import './page.css';
 
 /** Returns the element with this id. Throws unless it exists and is of this kind. */
@@ -74,6 +74,7 @@ export async function findWebGPU(): Promise<DeviceInfo | null> {
 		const info = await init({ device: 'webgpu' });
 		if (info.adapter === null) throw new Error('init: it gave no adapter');
 		lamp.classList.add('on');
+		showActivity();
 		adapterName.textContent = `WebGPU: ${info.adapter.description}${info.adapter.isSoftware ? ' (software)' : ''}`;
 		return info;
 	} catch (error) {
@@ -95,6 +96,25 @@ export async function chooseDevice(showPhase: (phase: 'waiting' | 'loading') => 
 	await init({ device: 'cpu' });
 	element('adapter', HTMLElement).textContent = 'CPU reference';
 	return { device: 'cpu', kind: 'cpu' };
+}
+
+/** Milliseconds between two looks at what the GPU does. */
+const LOOK = 250;
+let looking = false;
+
+/** Shows beside the adapter's name how much of its memory is in use, or that kernels compile. */
+function showActivity(): void {
+	if (looking) return;
+	looking = true;
+	const activity = element('activity', HTMLElement);
+	setInterval(() => {
+		const { gpu } = memory();
+		// A device that was lost has neither until the page starts it anew.
+		if (gpu === null) return;
+		const compiling = counters().pipelinesCompiling;
+		const text = compiling > 0 ? `compiling kernels: ${compiling} left` : `${(gpu.allocated / 2 ** 20).toFixed(1)} MiB`;
+		if (activity.textContent !== text) activity.textContent = text;
+	}, LOOK);
 }
 
 function reason(error: unknown): string {

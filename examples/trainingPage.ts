@@ -28,6 +28,8 @@ const reset = element('reset', HTMLButtonElement);
 /** Names the phase and enables its controls. `resting`: nothing runs. `usable`: there are weights on a working device. */
 export function showTrainingPhase(phase: Phase): { readonly resting: boolean; readonly usable: boolean } {
 	phaseLabel.textContent = PHASE_LABELS[phase];
+	// On a phone page.css folds the settings away while it runs.
+	document.body.dataset.phase = phase;
 	const resting = phase === 'ready' || phase === 'finished';
 	const starting = phase === 'loading' || phase === 'waiting';
 	const usable = !starting && phase !== 'failed';

@@ -292,6 +292,7 @@ class Runtime implements WebGPUBackend {
 			launches: this.commands.launches,
 			submits: this.commands.submits,
 			pipelinesCompiled: this.pipelines.compiled,
+			pipelinesCompiling: this.pipelines.compiling,
 			compileMs: this.pipelines.compileMs,
 			bindGroupsCreated: this.commands.bindGroups.created,
 			bytesUploaded: this.bytesUploaded,

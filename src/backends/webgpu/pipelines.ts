@@ -64,7 +64,8 @@ export class Pipelines {
 	compiled = 0;
 	/** Milliseconds during which at least one pipeline compiled. Drivers may continue until the first run. */
 	compileMs = 0;
-	private compiling = 0;
+	/** How many compile now. */
+	compiling = 0;
 	private compilingSince = 0;
 
 	constructor(

@@ -44,6 +44,8 @@ export interface Counters {
 	readonly launches: number;
 	readonly submits: number;
 	readonly pipelinesCompiled: number;
+	/** Pipelines that compile now. Launches wait for them. */
+	readonly pipelinesCompiling: number;
 	readonly compileMs: number;
 	readonly bindGroupsCreated: number;
 	readonly bytesUploaded: number;
