@@ -18,8 +18,10 @@ const PAGES = new Map<string, Expected>([
 	['adapt', { file: 'moby-dick.txt', chart: true, cpu: true }],
 	['chat', { cpu: true }],
 	['doctor', {}],
+	['explain', { cpu: true }],
 	['gpt', { file: 'moby-dick.txt', chart: true, cpu: true }],
 	['mnist', { file: 'mnist.bin.gz', chart: true, cpu: true }],
+	['playground', { chart: true, cpu: true }],
 	['similarity', { cpu: true }],
 	['upscale', { file: 'group1-shard1of1.bin', cpu: true }],
 ]);
