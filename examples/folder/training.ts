@@ -26,7 +26,7 @@ export interface Result {
 export const SIDE = 32;
 
 /** Maps images [N, 3, 32, 32] to logits [N, 1] of class 1. */
-function network(): nn.Sequential {
+export function network(): nn.Sequential {
 	const block = (inputs: number, outputs: number) => [
 		new nn.Conv2d(inputs, outputs, 3, { padding: 1, bias: false }),
 		new nn.BatchNorm2d(outputs),

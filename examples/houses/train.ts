@@ -10,6 +10,7 @@ import { r2Score } from 'wgrad/metrics';
 import { fit, predict } from 'wgrad/train';
 import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
 import { readHouses } from './data';
+import { priceNetwork } from './model';
 
 const GOAL: Goal = { figure: 'mean R2', atLeast: 0.84, digits: 4 };
 
@@ -45,9 +46,8 @@ async function leastSquares(train: Part, test: Part): Promise<Tensor> {
 		.to(test.x.device);
 }
 
-/** 13 features, 64 hidden units, one price. */
 async function network(train: Part, test: Part, epochs: number): Promise<Tensor> {
-	const model = new nn.Sequential(new nn.Linear(train.x.shape[1]!, 64), new nn.ReLU(), new nn.Linear(64, 1));
+	const model = priceNetwork(train.x.shape[1]!);
 	const optimizer = new optim.Adam(model.parameters(), { lr: 0.01, weightDecay: 1e-3 });
 	const steps = Math.ceil(train.x.shape[0]! / 32) * epochs;
 	await fit(model, new TensorDataset(train.x, train.y), {

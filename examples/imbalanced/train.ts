@@ -6,14 +6,14 @@
  * eight count as much as many others; weighted sampling shows each one more often. The test set is complete, with the usual number of
  * eights.
  */
-import { crossEntropy, type Device, manualSeed, nn, optim } from 'wgrad';
+import { crossEntropy, type Device, manualSeed, optim } from 'wgrad';
 import { DataLoader, Subset, WeightedRandomSampler } from 'wgrad/data';
 import { Accuracy, ConfusionMatrix } from 'wgrad/metrics';
 import { evaluate, type FitOptions, fit } from 'wgrad/train';
 import { readMnist } from '../mnist/data';
 import { mnistDataset } from '../mnist/dataset';
-import { PIXELS } from '../mnist/images';
 import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
+import { hiddenLayer } from './model';
 
 const GOAL: Goal = { figure: 'gain in F1 of the rare class', atLeast: 0.1, digits: 4 };
 
@@ -67,7 +67,7 @@ async function main({ device, seed, epochs, limit, testLimit, rare, keep, reach 
 	row('cure', 'precision', 'recall', 'F1', 'accuracy');
 	for (const [name, loader, options] of cures) {
 		manualSeed(seed);
-		const model = new nn.Sequential(new nn.Flatten(), new nn.Linear(PIXELS, 64), new nn.ReLU(), new nn.Linear(64, CLASSES));
+		const model = hiddenLayer(CLASSES);
 		const optimizer = new optim.Adam(model.parameters(), { lr: 0.001 });
 		await fit(model, loader(), { loss: crossEntropy, optimizer, epochs, verbose: 0, ...options });
 		const metrics = { confusion: new ConfusionMatrix({ numClasses: CLASSES }), accuracy: new Accuracy() };

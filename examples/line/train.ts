@@ -5,9 +5,10 @@
  * The loss is (2/N) times a quadratic in slope and intercept with curvatures 23.7 and 0.34, a factor of 70. The learning rate must stay
  * below 2/23.7, which makes the flat direction slow. Momentum speeds it up.
  */
-import { type Device, linear, manualSeed, mseLoss, noGrad, optim, type Tensor, tensor, tidy, zeros } from 'wgrad';
+import { type Device, manualSeed, mseLoss, noGrad, optim, type Tensor, tensor, tidy } from 'wgrad';
 import { DataLoader, TensorDataset } from 'wgrad/data';
 import { type Goal, mustReach, program, run, startDevice, whole } from '../program';
+import { type Line, newLine, predicted } from './model';
 
 const GOAL: Goal = { figure: 'largest error of slope and intercept', atMost: 1e-3, digits: 6 };
 
@@ -17,22 +18,12 @@ interface Settings {
 	readonly steps: number;
 }
 
-/** y = x * weight^T + bias, starting at 0. */
-interface Line {
-	/** [1, 1]. */
-	readonly weight: Tensor;
-	/** [1]. */
-	readonly bias: Tensor;
-}
-
-const newLine = (): Line => ({ weight: zeros([1, 1], { requiresGrad: true }), bias: zeros([1], { requiresGrad: true }) });
-
 /** Gradient descent with autograd only: p <- p - lr * dLoss/dp. */
 function byHand({ weight, bias }: Line, x: Tensor, y: Tensor, steps: number): void {
 	const lr = 0.07;
 	for (let step = 0; step < steps; step++) {
 		tidy(() => {
-			mseLoss(linear(x, weight, bias), y).backward();
+			mseLoss(predicted({ weight, bias }, x), y).backward();
 			noGrad(() => {
 				for (const parameter of [weight, bias]) {
 					parameter.sub_(parameter.grad!.mul(lr));
@@ -48,7 +39,7 @@ function byOptimizer({ weight, bias }: Line, x: Tensor, y: Tensor, steps: number
 	for (let step = 0; step < steps; step++) {
 		tidy(() => {
 			optimizer.zeroGrad();
-			mseLoss(linear(x, weight, bias), y).backward();
+			mseLoss(predicted({ weight, bias }, x), y).backward();
 			optimizer.step();
 		});
 	}
@@ -62,7 +53,7 @@ async function byMiniBatches({ weight, bias }: Line, x: Tensor, y: Tensor, steps
 		for await (const [inputs, targets] of loader) {
 			tidy(() => {
 				optimizer.zeroGrad();
-				mseLoss(linear(inputs!, weight, bias), targets!).backward();
+				mseLoss(predicted({ weight, bias }, inputs!), targets!).backward();
 				optimizer.step();
 			});
 			inputs!.dispose();

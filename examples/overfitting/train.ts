@@ -6,13 +6,13 @@
  * loss rises again. Every row of the table starts from the same seed and changes one thing. Longer training undoes some cures: dropout only
  * delays memorization.
  */
-import { crossEntropy, type Device, manualSeed, nn, optim } from 'wgrad';
+import { crossEntropy, type Device, manualSeed, optim } from 'wgrad';
 import { type Dataset, Subset } from 'wgrad/data';
 import { Accuracy } from 'wgrad/metrics';
 import { EarlyStopping, evaluate, fit, type History } from 'wgrad/train';
 import { mnistDataset } from '../mnist/dataset';
-import { PIXELS } from '../mnist/images';
 import { type Goal, mustReach, number, program, run, startDevice, whole } from '../program';
+import { type Layers, network } from './model';
 
 const GOAL: Goal = { figure: 'largest test loss with a cure, as a share of that without', atMost: 0.95, digits: 4 };
 
@@ -25,12 +25,8 @@ interface Settings {
 	readonly reach: number;
 }
 
-interface Cure {
+interface Cure extends Layers {
 	readonly name: string;
-	/** Batch norm between a hidden layer and its ReLU. */
-	readonly norm?: boolean;
-	/** Dropout probabilities of the pixels and of the hidden layers' outputs. */
-	readonly dropout?: readonly [pixels: number, hidden: number];
 	readonly l1?: number;
 	readonly weightDecay?: number;
 	readonly earlyStopping?: boolean;
@@ -45,19 +41,6 @@ const CURES: readonly Cure[] = [
 	{ name: 'batch norm', norm: true },
 	{ name: 'early stopping', earlyStopping: true },
 ];
-
-const HIDDEN = 128;
-
-function network({ norm = false, dropout: [pixels, share] = [0, 0] }: Cure): nn.Sequential {
-	const drop = (p: number) => (p > 0 ? [new nn.Dropout(p)] : []);
-	const hidden = (inputs: number) => [
-		new nn.Linear(inputs, HIDDEN),
-		...(norm ? [new nn.BatchNorm1d(HIDDEN)] : []),
-		new nn.ReLU(),
-		...drop(share),
-	];
-	return new nn.Sequential(new nn.Flatten(), ...drop(pixels), ...hidden(PIXELS), ...hidden(HIDDEN), new nn.Linear(HIDDEN, 10));
-}
 
 async function main({ device, seed, epochs, limit, testLimit, reach }: Settings): Promise<void> {
 	await startDevice(device);

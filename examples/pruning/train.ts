@@ -13,6 +13,7 @@ import { Mnist } from '../mnist/data';
 import { mnistDataset, NORMALISED } from '../mnist/dataset';
 import { mnistCnn } from '../mnist/model';
 import { type Goal, mustReach, program, run, startDevice, whole } from '../program';
+import { masked, pruneChannels, weighted } from './model';
 
 const GOAL: Goal = { figure: 'accuracy lost with 80 % of the weights pruned', atMost: 1, unit: 'points' };
 const SPARSITIES = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
@@ -56,25 +57,6 @@ function svg(lines: Readonly<Record<string, readonly Point[]>>): string {
 	const titles = [text([width / 2, height - 8], 'weights that are 0', 'text-anchor="middle"'), text([edge, 24], 'test accuracy')];
 	const body = [axes, ...ticks, ...levels, ...titles, ...parts].join('\n');
 	return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">\n<title>Test accuracy by sparsity</title>\n<rect width="100%" height="100%" fill="white"/>\n${body}\n</svg>\n`;
-}
-
-const weighted = (model: nn.Sequential) => model.layers.filter((layer) => layer.ownParameters().length > 0);
-
-/** Prunes output channels of all layers but the last, with their biases. */
-async function pruneChannels(model: nn.Sequential, sparsity: number): Promise<void> {
-	for (const layer of weighted(model).slice(0, -1)) {
-		await nn.prune.lnStructured(layer, 'weight', sparsity, 2, 0);
-		const mask = layer.buffer('weight_mask');
-		nn.prune.customFromMask(layer, 'bias', mask.reshape([mask.shape[0]!, -1]).amax(1));
-	}
-}
-
-/** A copy of a model that `pruneChannels` has pruned. */
-function masked(model: nn.Sequential): nn.Sequential {
-	const copy = mnistCnn();
-	for (const layer of weighted(copy).slice(0, -1)) for (const name of ['weight', 'bias']) nn.prune.identity(layer, name);
-	copy.loadStateDict(model.stateDict());
-	return copy.eval();
 }
 
 /** The largest difference of two models' outputs, and the processor time of the second as a part of the first's, measured in turn. */

@@ -83,9 +83,9 @@ class CachedFile implements RandomAccess {
 		this.size = record.size;
 	}
 
-	async read(begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+	async read(begin: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
 		requireWithin(this.name, this.size, begin, length);
-		const bytes = new Uint8Array(length);
+		const bytes = into?.subarray(0, length) ?? new Uint8Array(length);
 		for (let filled = 0; filled < length; ) {
 			const at = begin + filled;
 			const block = await this.#blockAt(Math.floor(at / BLOCK_BYTES));

@@ -35,12 +35,16 @@ export interface Elements {
 	readonly data: TypedArray;
 }
 
-/** The elements in `bytes`. Throws a FormatError that begins with `tensor`, a description, if they do not fit the dtype. */
+/**
+ * The elements in `bytes`, which are those of a tensor from the index `first` on. Throws a FormatError that begins with `tensor`, a description,
+ * if they do not fit the dtype.
+ */
 export function readElements(
 	tensor: string,
 	dtype: FileDType,
 	bytes: Uint8Array,
 	{ float16As, float64As }: ElementOptions,
+	first = 0,
 ): Elements {
 	const width = FILE_WIDTH[dtype];
 	const aligned = bytes.byteOffset % width === 0;
@@ -64,11 +68,11 @@ export function readElements(
 		case 'I32':
 			return { dtype: 'int32', data: new Int32Array(buffer, byteOffset, length) };
 		case 'I64':
-			return { dtype: 'int32', data: narrowed(tensor, dtype, new BigInt64Array(buffer, byteOffset, length)) };
+			return { dtype: 'int32', data: narrowed(tensor, dtype, new BigInt64Array(buffer, byteOffset, length), first) };
 		case 'U64':
-			return { dtype: 'int32', data: narrowed(tensor, dtype, new BigUint64Array(buffer, byteOffset, length)) };
+			return { dtype: 'int32', data: narrowed(tensor, dtype, new BigUint64Array(buffer, byteOffset, length), first) };
 		case 'U32':
-			return { dtype: 'int32', data: narrowed(tensor, dtype, new Uint32Array(buffer, byteOffset, length)) };
+			return { dtype: 'int32', data: narrowed(tensor, dtype, new Uint32Array(buffer, byteOffset, length), first) };
 		case 'U16':
 			return { dtype: 'int32', data: Int32Array.from(new Uint16Array(buffer, byteOffset, length)) };
 		case 'I16':
@@ -85,12 +89,17 @@ export function readElements(
 	}
 }
 
-function narrowed(tensor: string, dtype: FileDType, values: BigInt64Array | BigUint64Array | Uint32Array): Int32Array {
+function narrowed(
+	tensor: string,
+	dtype: FileDType,
+	values: BigInt64Array | BigUint64Array | Uint32Array,
+	first: number,
+): Int32Array {
 	const result = new Int32Array(values.length);
 	for (let i = 0; i < result.length; i++) {
 		const value = values[i]!;
 		if (value > 2147483647 || value < -2147483648)
-			throw new FormatError(`${tensor} of dtype ${dtype} holds ${value} at index ${i}, which does not fit int32`);
+			throw new FormatError(`${tensor} of dtype ${dtype} holds ${value} at index ${first + i}, which does not fit int32`);
 		result[i] = Number(value);
 	}
 	return result;

@@ -61,9 +61,9 @@ class HttpFile implements RemoteFile {
 		this.#reader = response.body!.getReader();
 	}
 
-	async read(begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+	async read(begin: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
 		requireWithin(this.name, this.size, begin, length);
-		const bytes = new Uint8Array(length);
+		const bytes = into?.subarray(0, length) ?? new Uint8Array(length);
 		let filled = 0;
 		for (let retries = 0; filled < length; ) {
 			try {

@@ -8,6 +8,7 @@ import type { Global } from '../core/globals';
 import { numbersOf, storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
+import { numel } from '../core/shape';
 import { isObject } from '../core/state';
 import { parsed, type Source, sourceName } from '../data/sources';
 import type { StateDict } from '../nn/module';
@@ -31,8 +32,8 @@ export interface LoadFileOptions extends OpenOptions {
 
 /**
  * Returns the tensors of safetensors files by name. `source` is a path (in Node), a URL, a File or Blob, or bytes; several of them are shards
- * of one model; the path or URL of a `model.safetensors.index.json` stands for the shards beside it. Reads one tensor at a time, so that
- * it needs little memory besides that of the tensors. Pass the result to `module.loadStateDict()`. Throws a FormatError if a file is invalid.
+ * of one model; the path or URL of a `model.safetensors.index.json` stands for the shards beside it. Reads one tensor at a time,
+ * in parts, so that it needs little memory besides that of the tensors. Pass the result to `module.loadStateDict()`. Throws a FormatError if a file is invalid.
  */
 export async function load(source: Source | readonly Source[], options: LoadFileOptions = {}): Promise<StateDict> {
 	checkOptions('io.load', options, ['device', 'dtype', 'onProgress', 'signal', 'cache']);
@@ -145,12 +146,23 @@ async function readShards(
 	};
 	for (const { file, dataStart, entries } of shards) {
 		for (const entry of entries) {
-			const bytes = await reader.read(file, dataStart + entry.begin, entry.end - entry.begin);
-			await parsed(file.name, () => {
-				const { dtype: found, data } = converted(elementsOf(entry, bytes, options), dtype);
-				const upload = () => new Tensor(backend.upload(data, found, entry.shape), entry.shape);
-				take({ name: entry.name, tensor: runOperation(operation, upload) });
-			});
+			const elements = (bytes: Uint8Array, first: number) => converted(elementsOf(entry, bytes, options, first), dtype);
+			const { name, shape, begin, end } = entry;
+			const { dtype: found } = elements(new Uint8Array(), 0);
+			const allocate = () => new Tensor(backend.allocateForHost(numel(shape), found, shape), shape);
+			const tensor = runOperation(operation, allocate);
+			try {
+				let at = 0;
+				for await (const bytes of reader.parts(file, dataStart + begin, end - begin)) {
+					const { data } = await parsed(file.name, () => elements(bytes, at));
+					await backend.write(tensor.storage, data, at);
+					at += data.length;
+				}
+			} catch (error) {
+				tensor.dispose();
+				throw error;
+			}
+			await parsed(file.name, () => take({ name, tensor }));
 		}
 	}
 }

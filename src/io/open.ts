@@ -46,6 +46,8 @@ const PART_BYTES = 2 ** 23;
 /** Counts the bytes read from files, and shows progress. */
 export class ProgressReader {
 	#loaded = 0;
+	/** The memory of `parts`. */
+	#part = new Uint8Array();
 
 	constructor(
 		readonly total: number,
@@ -56,14 +58,25 @@ export class ProgressReader {
 	/** Reads bytes into memory of their own. */
 	async read(file: RandomAccess, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
 		const bytes = new Uint8Array(length);
-		for (let filled = 0; filled < length; ) {
-			this.signal?.throwIfAborted();
-			const part = await file.read(begin + filled, Math.min(PART_BYTES, length - filled));
+		let filled = 0;
+		for await (const part of this.parts(file, begin, length)) {
 			bytes.set(part, filled);
 			filled += part.length;
-			this.advance(part.length);
 		}
 		return bytes;
+	}
+
+	/** Reads bytes in parts of a whole number of words. Each part is valid until the next is asked for, because they share memory. */
+	async *parts(file: RandomAccess, begin: number, length: number): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+		for (let filled = 0; filled < length; ) {
+			this.signal?.throwIfAborted();
+			const bytes = Math.min(PART_BYTES, length - filled);
+			if (this.#part.length < bytes) this.#part = new Uint8Array(Math.min(PART_BYTES, 2 * bytes));
+			const part = await file.read(begin + filled, bytes, this.#part);
+			yield part;
+			filled += bytes;
+			this.advance(bytes);
+		}
 	}
 
 	/** Counts bytes that were read without this reader. */

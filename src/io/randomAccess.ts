@@ -7,8 +7,11 @@ export interface RandomAccess {
 	readonly name: string;
 	/** In bytes. */
 	readonly size: number;
-	/** Reads `length` bytes from `begin` on. Throws a FormatError if the file is shorter. May return memory of the source. */
-	read(begin: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+	/**
+	 * Reads `length` bytes from `begin` on. Throws a FormatError if the file is shorter. May return memory of the source, or part of `into`, which
+	 * has at least `length` bytes.
+	 */
+	read(begin: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 	close(): Promise<void>;
 }
 

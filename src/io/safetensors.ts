@@ -129,9 +129,9 @@ export function parseLayout(header: Uint8Array, dataBytes: number): Layout {
 	return { entries, metadata };
 }
 
-/** Reads the elements of an entry from its bytes. */
-export function elementsOf({ name, dtype }: Entry, bytes: Uint8Array, options: ElementOptions): Elements {
-	return readElements(`safetensors: tensor ${quote(name)}`, dtype, bytes, options);
+/** Reads the elements of an entry from the index `first` on from their bytes. */
+export function elementsOf({ name, dtype }: Entry, bytes: Uint8Array, options: ElementOptions, first = 0): Elements {
+	return readElements(`safetensors: tensor ${quote(name)}`, dtype, bytes, options, first);
 }
 
 function readMetadata({ metadata }: Header): Record<string, string> {

@@ -1,7 +1,8 @@
 /** GPT-2: a decoder with learned positions and tied embeddings. Radford et al. 2019. Keys are those of Hugging Face's GPT2LMHeadModel. */
 import { ArgumentError } from '../core/errors';
-import { Dropout, Embedding, init, type KVCache, LayerNorm, ModuleList, Parameter } from '../nn';
-import { tensor, zeros } from '../ops/creation';
+import { Dropout, Embedding, init, type KVCache, LayerNorm, ModuleList, type Parameter } from '../nn';
+import { emptyParameter } from '../nn/init';
+import { tensor } from '../ops/creation';
 import { add } from '../ops/elementwise';
 import { chunk, narrow, transpose } from '../ops/layout';
 import { linear } from '../ops/matmul';
@@ -30,8 +31,8 @@ class Conv1D extends HubModule {
 
 	constructor(inFeatures: number, outFeatures: number) {
 		super();
-		this.weight = init.normal_(new Parameter(zeros([inFeatures, outFeatures])), 0, 0.02);
-		this.bias = new Parameter(zeros([outFeatures]));
+		this.weight = init.normal_(emptyParameter([inFeatures, outFeatures], {}), 0, 0.02);
+		this.bias = init.zeros_(emptyParameter([outFeatures], {}));
 	}
 
 	override forward(x: Tensor): Tensor {

@@ -1,5 +1,7 @@
 /** Loads whole models with their weights and tokenizers, and saves them. */
+import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
+import { defaultDevice, setDefaultDevice } from '../backends/registry';
 import { describe } from '../core/checks';
 import type { DType } from '../core/dtype';
 import { ArgumentError, FormatError } from '../core/errors';
@@ -9,10 +11,12 @@ import { parsed, type Source, sourceName } from '../data/sources';
 import { readIndex, withTensors } from '../io/load';
 import type { OpenOptions } from '../io/options';
 import { saveSafetensors } from '../io/state';
-import type { StateDict } from '../nn';
-import { withoutRandomValues } from '../nn/skipInit';
+import { Parameter, type StateDict } from '../nn';
+import { withoutValues } from '../nn/skipInit';
+import { to } from '../ops/elementwise';
+import { reshape } from '../ops/layout';
 import type { Tensor } from '../tensor';
-import { keep } from '../tidy';
+import { keep, tidy } from '../tidy';
 import { BertModel } from './bert';
 import { CausalModel } from './causalModel';
 import type { PretrainedConfig } from './config';
@@ -151,12 +155,11 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 			`fromPretrained: config.json: model_type is ${describe(kind)}; wgrad has ${Object.keys(ARCHITECTURES).join(', ')}`,
 		);
 	}
-	const model = withoutRandomValues(() => ARCHITECTURES[kind]!(config as PretrainedConfig, options));
+	const make = () => withoutValues(() => ARCHITECTURES[kind]!(config as PretrainedConfig, options));
+	const model = options.device === undefined ? make() : onDevice(options.device, make);
 	model.generation = generation;
-	// First, so that no weight is in memory twice.
-	if (options.dtype !== undefined) model.to(options.dtype);
-	if (options.device !== undefined) await model.to(options.device);
 	await loadWeights(model, open, options);
+	if (options.dtype !== undefined) model.to(options.dtype);
 	const tokenizer = await readJson(open, 'tokenizer.json');
 	const settings = await readJson(open, 'tokenizer_config.json');
 	const endTokens = (Array.isArray(end) ? end : [end]).filter((token): token is number => Number.isInteger(token));
@@ -165,6 +168,17 @@ export async function fromPretrained<M extends PretrainedModel = PretrainedModel
 		tokenizer === null ? null : await Tokenizer.from(tokenizer as object, (settings ?? {}) as object),
 		endTokens,
 	);
+}
+
+/** Runs `make`, which creates tensors on `device`. */
+function onDevice<T>(device: DeviceName, make: () => T): T {
+	const before = defaultDevice();
+	setDefaultDevice(device);
+	try {
+		return make();
+	} finally {
+		setDefaultDevice(before);
+	}
 }
 
 /** The files with the weights, and the names that their index lists. As with Hugging Face, a whole file is tried before an index. */
@@ -187,29 +201,29 @@ async function weightFiles(
 	return { files, expected: [...map.keys()] };
 }
 
-/** Gives the tensors of all files to the model, one at a time. Copies those of another dtype. */
+/** Gives the tensors of all files to the model, one at a time, in the wanted dtype, so that no weight is in memory twice. */
 async function loadWeights(
 	model: PretrainedModel,
 	open: OpenFile,
-	{ device, onProgress, signal, cache = true }: PretrainedOptions,
+	{ device, dtype, onProgress, signal, cache = true }: PretrainedOptions,
 ): Promise<void> {
 	signal?.throwIfAborted();
 	const { files, expected } = await weightFiles(model.weightsName, open, { cache, ...(signal && { signal }) });
-	const options = { dtype: 'float32', cache, ...(device && { device }), ...(signal && { signal }) } as const;
+	const read = dtype === 'float16' || dtype === 'bfloat16' ? dtype : 'float32';
+	const options = { dtype: read, cache, ...(device && { device }), ...(signal && { signal }) } as const;
 	await withTensors('fromPretrained', files, expected, options, async ({ entries, read }) => {
 		const own = entries.flatMap(({ name, shape }) => {
 			const key = model.keyOf(name);
 			return key === null ? [] : [[key, { shape }] as const];
 		});
 		requireComplete(model, files, Object.fromEntries(own));
-		const targets = new Map<string, Tensor>([...model.namedParameters(), ...model.namedBuffers()]);
+		const targets = model.ownState();
 		let loaded = 0;
 		await read(
 			({ name, tensor }) => {
 				const key = model.keyOf(name)!;
 				const target = targets.get(key);
-				if (target?.dtype === tensor.dtype && target.device === tensor.device && sameShape(target.shape, tensor.shape))
-					target.adopt(tensor);
+				if (target instanceof Parameter) target.adopt(fitted(tensor, target.shape, dtype ?? target.dtype));
 				else {
 					model.loadStateDict({ [key]: tensor }, { strict: false });
 					tensor.dispose();
@@ -219,6 +233,14 @@ async function loadWeights(
 			(name) => model.keyOf(name) !== null,
 		);
 	});
+}
+
+/** `tensor` in this shape, of as many elements, and this dtype. */
+function fitted(tensor: Tensor, shape: Shape, dtype: DType): Tensor {
+	if (tensor.dtype === dtype && sameShape(tensor.shape, shape)) return tensor;
+	const result = noGrad(() => tidy(() => reshape(to(tensor, dtype), shape)));
+	tensor.dispose();
+	return result;
 }
 
 /** Throws a FormatError that lists every missing, unexpected and misshapen key. */

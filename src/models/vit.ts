@@ -1,7 +1,7 @@
 /** Vision transformer: an image as a sequence of patches. Dosovitskiy et al. 2021. Keys are those of Hugging Face's ViTForImageClassification. */
 import { formatShape, ShapeError } from '../core/errors';
-import { Conv2d, Dropout, init, LayerNorm, Linear, Parameter } from '../nn';
-import { zeros } from '../ops/creation';
+import { Conv2d, Dropout, init, LayerNorm, Linear, type Parameter } from '../nn';
+import { emptyParameter } from '../nn/init';
 import { add } from '../ops/elementwise';
 import { cat, expand, flatten, select, transpose } from '../ops/layout';
 import type { Tensor } from '../tensor';
@@ -76,8 +76,8 @@ class Embeddings extends HubModule {
 
 	constructor(patches: number, channels: number, patch: number, { width, dropout }: EncoderLayerOptions) {
 		super();
-		this.clsToken = new Parameter(zeros([1, 1, width]));
-		this.positionEmbeddings = init.truncNormal_(new Parameter(zeros([1, patches + 1, width])), 0, 0.02);
+		this.clsToken = init.zeros_(emptyParameter([1, 1, width], {}));
+		this.positionEmbeddings = init.truncNormal_(emptyParameter([1, patches + 1, width], {}), 0, 0.02);
 		this.patchEmbeddings = new PatchEmbeddings(channels, width, patch);
 		this.dropout = new Dropout(dropout);
 	}

@@ -4,6 +4,7 @@
  */
 import { ArgumentError, FormatError, formatShape, ShapeError } from '../core/errors';
 import { Conv1d, Dropout, Embedding, KVCache, LayerNorm, Linear, ModuleList } from '../nn';
+import { areValuesSkipped } from '../nn/skipInit';
 import { scaledDotProductAttention } from '../ops/attention';
 import { tensor } from '../ops/creation';
 import { add, gelu } from '../ops/elementwise';
@@ -150,7 +151,7 @@ class Encoder extends HubModule {
 		this.embedPositions = new Embedding(positions, width);
 		// Not trained.
 		this.embedPositions.weight.requiresGrad_(false);
-		tidy(() => void copy_(this.embedPositions.weight, sinusoids(positions, width)));
+		if (!areValuesSkipped()) tidy(() => void copy_(this.embedPositions.weight, sinusoids(positions, width)));
 		this.layers = new ModuleList(Array.from({ length: layers }, () => new EncoderLayer(options)));
 		this.layerNorm = new LayerNorm(width);
 		this.dropout = new Dropout(dropout);

@@ -13,6 +13,7 @@ import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
 import { type FactoryOptions, Module } from './module';
 import type { Parameter } from './parameter';
+import { areValuesSkipped } from './skipInit';
 
 export interface EmbeddingOptions extends FactoryOptions {
 	/** A row that starts as zeros and gets no gradient; negative ones count from the back. Default none. */
@@ -58,7 +59,8 @@ export class Embedding extends Module {
 	resetParameters(): void {
 		normal_(this.weight);
 		const { paddingIdx } = this;
-		if (paddingIdx !== undefined) noGrad(() => tidy(() => void fill_(narrow(this.weight, 0, paddingIdx, 1), 0)));
+		if (paddingIdx !== undefined && !areValuesSkipped())
+			noGrad(() => tidy(() => void fill_(narrow(this.weight, 0, paddingIdx, 1), 0)));
 	}
 
 	override forward(indices: Tensor): Tensor {

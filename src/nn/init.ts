@@ -9,17 +9,26 @@ import { halfBelow, storedArray } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
 import { checkShape, MAX_RANK, numel, type Shape } from '../core/shape';
-import { empty, emptyOn, markWritten, Tensor } from '../tensor';
+import { empty, emptyOn, markWritten, Tensor, viewOf } from '../tensor';
 import { requireDistinct, requireRank, requireTensor } from '../tensorChecks';
 import type { FactoryOptions } from './module';
 import { Parameter } from './parameter';
-import { areRandomValuesSkipped } from './skipInit';
+import { areValuesSkipped } from './skipInit';
 
 /** A parameter without values yet; fill it with one of the functions below. */
 export function emptyParameter(shape: Shape, { device, dtype = 'float32' }: FactoryOptions): Parameter {
 	requireDType('Parameter', dtype, ['float32', 'float64', 'float16', 'bfloat16'], 'dtype');
 	checkShape('Parameter', shape);
-	const data = runOperation('Parameter', () => empty(shape, dtype, device ?? deviceOfNew()));
+	const data = runOperation('Parameter', () => {
+		if (!areValuesSkipped()) return empty(shape, dtype, device ?? deviceOfNew());
+		using one = empty([1], dtype, device ?? deviceOfNew());
+		return viewOf(
+			one,
+			shape,
+			shape.map(() => 0),
+			0,
+		);
+	});
 	const parameter = new Parameter(data);
 	data.dispose();
 	return parameter;
@@ -64,11 +73,16 @@ function written<T extends Tensor>(tensor: T, operation: string): T {
 	return tensor;
 }
 
+/** Whether `tensor` gets its values, and its memory, later. */
+function isFilledLater(tensor: Tensor): boolean {
+	return areValuesSkipped() && tensor instanceof Parameter;
+}
+
 /** Fills `tensor` with a kernel that fills whole storages. A view gets a temporary storage. */
 function drawn<T extends Tensor>(tensor: T, operation: string, draw: (out: Tensor) => void): T {
+	if (isFilledLater(tensor)) return tensor;
 	const target = written(tensor, operation);
 	requireFloating(operation, target.dtype);
-	if (areRandomValuesSkipped()) return tensor;
 	runOperation(operation, () => {
 		if (target.isContiguous && target.storage.length === target.size) {
 			draw(target);
@@ -105,6 +119,7 @@ export function normal_<T extends Tensor>(tensor: T, mean = 0, std = 1): T {
 
 /** Fills with `value`. */
 export function constant_<T extends Tensor>(tensor: T, value: number): T {
+	if (isFilledLater(tensor)) return tensor;
 	const y = written(tensor, 'constant_');
 	runOperation('constant_', () => layoutKernels(y.backend).fill({}, { y }, { value }));
 	return tensor;
@@ -122,6 +137,7 @@ export function zeros_<T extends Tensor>(tensor: T): T {
 
 /** Copies values that the host computed. */
 function assign<T extends Tensor>(tensor: T, values: Float64Array, operation: string): T {
+	if (isFilledLater(tensor)) return tensor;
 	const y = written(tensor, operation);
 	requireFloating(operation, tensor.dtype);
 	const data = tensor.dtype === 'float64' ? values : storedArray(tensor.dtype, Float32Array.from(values));

@@ -259,7 +259,7 @@ export abstract class Module {
 		state: Readonly<Record<string, { readonly shape: Shape }>>,
 	): LoadResult & { readonly misshapen: readonly string[] } {
 		const entries = this.#state();
-		const own = new Map(entries.map(({ path, tensor }) => [path, tensor]));
+		const own = this.ownState();
 		const given = new Set(entries.filter(({ path }) => Object.hasOwn(state, path)).map(({ tensor }) => tensor));
 		const missingKeys = entries.filter(({ tensor, optional }) => !optional && !given.has(tensor)).map(({ path }) => path);
 		const unexpectedKeys = Object.keys(state).filter((key) => !own.has(key));
@@ -427,6 +427,15 @@ export abstract class Module {
 		return this.namedModules().flatMap(([path, module]) =>
 			module.ownParameters().map(([name, parameter]): [string, Parameter] => [join(path, name), parameter]),
 		);
+	}
+
+	/**
+	 * The parameters and buffers of the state, under every path they have.
+	 *
+	 * @internal
+	 */
+	ownState(): Map<string, Tensor> {
+		return new Map(this.#state().map(({ path, tensor }) => [path, tensor]));
 	}
 
 	/** The state by path. `above` lists the ancestors, to stop at a module that contains itself. */

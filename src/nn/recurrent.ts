@@ -8,7 +8,7 @@ import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/erro
 import { checkOptions, type Leading, leadingOptions } from '../core/options';
 import { MAX_RANK } from '../core/shape';
 import { widened } from '../ops/composed';
-import { zeros } from '../ops/creation';
+import { tensor, zeros } from '../ops/creation';
 import { to } from '../ops/elementwise';
 import { checkBounds } from '../ops/indexing/gather';
 import { cat, reshape, select, squeeze, stack, transpose, unsqueeze } from '../ops/layout';
@@ -20,6 +20,7 @@ import { requireRank, requireShape, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, uniform_ } from './init';
 import { type FactoryOptions, Module, requireModule } from './module';
+import { PackedSequence, packPaddedSequence, padPackedSequence } from './packed';
 import type { Parameter } from './parameter';
 
 export interface RecurrentOptions extends FactoryOptions {
@@ -137,6 +138,20 @@ abstract class Recurrent extends Module {
 		return widened((this as unknown as Record<string, Parameter | undefined>)[keyOf(part, layer, direction)] ?? null)[0];
 	}
 
+	/** `run` of packed sequences. */
+	protected runPacked(
+		input: PackedSequence,
+		h0: Tensor | null,
+		c0: Tensor | null,
+	): { y: PackedSequence; h: Tensor; c: Tensor | null } {
+		const { batchFirst = false } = this.options;
+		const [padded, list] = padPackedSequence(input, { batchFirst });
+		const lengths = tensor(Int32Array.from(list), { device: padded.device });
+		const { y, h, c } = this.run(padded, h0, c0, { lengths });
+		const enforceSorted = input.sortedIndices === null;
+		return { y: packPaddedSequence(y, list, { batchFirst, enforceSorted }), h, c };
+	}
+
 	/** Returns the output and the last states [layers * directions, B, H], for a batch or a single sequence. */
 	protected run(
 		input: Tensor,
@@ -146,6 +161,7 @@ abstract class Recurrent extends Module {
 	): { y: Tensor; h: Tensor; c: Tensor | null } {
 		const { batchFirst = false, dropout: p = 0 } = this.options;
 		const name = this.constructor.name;
+		if (input instanceof PackedSequence) throw new ArgumentError(`${name}: for a PackedSequence call forwardPacked`);
 		requireTensor(name, input);
 		for (const state of [h0, c0]) if (state !== null) requireTensor(name, state, 'initial state');
 		const form = batchFirst ? '[B, T, features] or [T, features]' : '[T, B, features] or [T, features]';
@@ -249,6 +265,12 @@ export class RNN extends Recurrent {
 		const { y, h } = this.run(input, h0, null, options);
 		return [y, h];
 	}
+
+	/** `forward` of packed sequences. */
+	forwardPacked(input: PackedSequence, h0: Tensor | null = null): [output: PackedSequence, hidden: Tensor] {
+		const { y, h } = this.runPacked(input, h0, null);
+		return [y, h];
+	}
 }
 
 /** Gated recurrent unit, Cho et al. 2014; gates r, z, n. `forward(x, h0?, { lengths })` returns [output, h_n]. As `torch.nn.GRU`. */
@@ -262,6 +284,12 @@ export class GRU extends Recurrent {
 	override forward(input: Tensor, h0: Tensor | null = null, options: SequenceOptions = {}): [output: Tensor, hidden: Tensor] {
 		checkOptions('GRU.forward', options, ['lengths']);
 		const { y, h } = this.run(input, h0, null, options);
+		return [y, h];
+	}
+
+	/** `forward` of packed sequences. */
+	forwardPacked(input: PackedSequence, h0: Tensor | null = null): [output: PackedSequence, hidden: Tensor] {
+		const { y, h } = this.runPacked(input, h0, null);
 		return [y, h];
 	}
 }
@@ -295,6 +323,15 @@ export class LSTM extends Recurrent {
 	): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
 		checkOptions('LSTM.forward', options, ['lengths']);
 		const { y, h, c } = this.run(input, ...statesOf('LSTM', states), options);
+		return [y, [h, c!]];
+	}
+
+	/** `forward` of packed sequences. */
+	forwardPacked(
+		input: PackedSequence,
+		states: States | null = null,
+	): [output: PackedSequence, states: [hidden: Tensor, cell: Tensor]] {
+		const { y, h, c } = this.runPacked(input, ...statesOf('LSTM', states));
 		return [y, [h, c!]];
 	}
 }

@@ -1,12 +1,12 @@
-/** Makes modules without drawing random values: a model whose weights come from a file. */
+/** Makes modules without the values and the memory of their parameters: a model whose weights come from a file. */
 let isSkipped = false;
 
-export function areRandomValuesSkipped(): boolean {
+export function areValuesSkipped(): boolean {
 	return isSkipped;
 }
 
-/** Runs `make`. Parameters made in it have no values yet. */
-export function withoutRandomValues<T>(make: () => T): T {
+/** Runs `make`. Parameters made in it have a shape, but no memory, until they adopt a tensor. */
+export function withoutValues<T>(make: () => T): T {
 	const before = isSkipped;
 	isSkipped = true;
 	try {

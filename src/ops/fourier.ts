@@ -5,13 +5,15 @@
  * elements, a turn of each element, and a transforms of b elements (Cooley and Tukey). A length with a large prime factor becomes a
  * convolution of a length that is a power of 2 (Bluestein). The tables are made in float64.
  */
+import type { Backend } from '../backends/contract';
 import { requireInteger, requireOneOf } from '../core/checks';
-import { type DType, isFloating } from '../core/dtype';
+import { isFloating } from '../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { normalizeDim, numel, type Shape } from '../core/shape';
-import type { Tensor } from '../tensor';
+import { Tensor } from '../tensor';
 import { requireFloatingTensor, requireTensor } from '../tensorChecks';
+import { keep } from '../tidy';
 import { inFloat32 } from './composed';
 import { tensor, zerosLike } from './creation';
 import { addcmul, mul, to } from './elementwise';
@@ -256,18 +258,34 @@ function inverseRealMatrix(n: number): Float64Array {
 	return values;
 }
 
-/** The latest tables on the host, because programs repeat few lengths. */
-const TABLES = new Map<string, Float64Array>();
+/** The latest tables of each device. They go with its backend: at shutdown, or when the device is lost. */
+const TABLES = new WeakMap<Backend, Map<string, Tensor>>();
 const MAX_TABLES = 32;
 
+/** A constant by its name, which programs ask for again and again because they repeat few lengths. */
 function table(name: string, shape: Shape, like: Tensor, make: () => Float64Array): Tensor {
-	let values = TABLES.get(name);
-	if (values === undefined) {
-		values = make();
-		const oldest = TABLES.keys().next();
-		if (TABLES.size >= MAX_TABLES && !oldest.done) TABLES.delete(oldest.value);
-		TABLES.set(name, values);
+	const { backend, dtype } = like;
+	let tables = TABLES.get(backend);
+	if (tables === undefined) {
+		tables = new Map();
+		TABLES.set(backend, tables);
 	}
-	const dtype: DType = like.dtype;
-	return tensor(values, { shape, dtype, device: like.device });
+	const key = `${name} ${dtype}`;
+	let found = tables.get(key);
+	// The latest is last.
+	tables.delete(key);
+	if (found === undefined) {
+		const values = make();
+		const storage = backend.allocateForHost(values.length, dtype, shape);
+		// Not an upload: in a recorded step, the table is a tensor from outside.
+		void backend.write(storage, dtype === 'float64' ? values : Float32Array.from(values), 0);
+		found = keep(new Tensor(storage, shape));
+	}
+	tables.set(key, found);
+	if (tables.size > MAX_TABLES) {
+		const [oldest, unused] = tables.entries().next().value!;
+		tables.delete(oldest);
+		unused.dispose();
+	}
+	return found;
 }

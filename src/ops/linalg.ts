@@ -4,9 +4,10 @@
  *
  * A matrix that is singular, or not positive definite, throws: on WebGPU at the next read, `sync()` or step of an optimizer.
  */
-
+import { noGrad } from '../autograd/modes';
 import { defineOperation } from '../autograd/operation';
 import { layoutKernels, linalgKernels } from '../backends/kernels';
+import type { DType } from '../core/dtype';
 import { formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { currentOperation } from '../core/scope';
@@ -14,12 +15,12 @@ import { broadcastShapes, numel, type Shape, sameShape } from '../core/shape';
 import { copyOf, emptyOn, packed, type Tensor, viewOf } from '../tensor';
 import { requireFloatingTensor, requireSameDevice, requireSameDType } from '../tensorChecks';
 import { inFloat32 } from './composed';
-import { eye } from './creation';
-import { abs, add, eq, isnan, log, mul, neg, sign as signOf, to } from './elementwise';
+import { eye, tensor, zerosLike } from './creation';
+import { abs, add, eq, isnan, log, mul, neg, sign as signOf, sub, to, where } from './elementwise';
 import { checkBounds, gathered } from './indexing/gather';
 import { broadcastTo, diagonal, reshape, squeeze, transpose, tril, triu, unsqueeze } from './layout';
 import { matmul } from './matmul';
-import { prod, sum } from './reduce';
+import { amax, any, prod, sum } from './reduce';
 
 function requireSquare(name: string, a: Tensor): void {
 	requireFloatingTensor(name, a);
@@ -27,7 +28,7 @@ function requireSquare(name: string, a: Tensor): void {
 		throw new ShapeError(`${name}: needs square matrices [..., n, n], not ${formatShape(a.shape)}`);
 }
 
-/** The determinant of each matrix, [...]. Its gradient needs matrices that have an inverse. As `torch.linalg.det`. */
+/** The determinant of each matrix, [...]. Its gradient is the matrix of cofactors, also where a matrix is singular. As `torch.linalg.det`. */
 export function det(a: Tensor): Tensor {
 	requireSquare('linalg.det', a);
 	return inFloat32('linalg.det', [a], (wide) => determinant({ a: wide }, {}));
@@ -40,9 +41,71 @@ const determinant = defineOperation({
 		const { lu, sign } = factored(a);
 		return reshape(mul(sign, prod(diagonal(lu, 0, 1, 2), -1)), a.shape.slice(0, -2));
 	},
-	saves: ['a', 'output'],
-	vjp: (gradient, { a, output }) => ({ a: mul(onMatrices(mul(gradient, output)), transpose(inv(a), -2, -1)) }),
+	saves: ['a'],
+	vjp: (gradient, { a }) => ({ a: mul(onMatrices(gradient), cofactorMatrix({ a }, {})) }),
 });
+
+/** The gradient of det. */
+const cofactorMatrix = defineOperation({
+	name: 'linalg.det',
+	inputs: ['a'],
+	forward: ({ a }) => cofactors(a),
+	saves: ['a'],
+	vjp: (gradient, { a }) => {
+		// Cofactors are polynomials, so those of a close matrix that has an inverse are close.
+		const near = add(
+			a,
+			noGrad(() => lift(a)),
+		);
+		const transposed = transpose(inv(near), -2, -1);
+		const whole = mul(onMatrices(sum(mul(gradient, transposed), [-2, -1])), transposed);
+		const rest = matmul(matmul(transposed, transpose(gradient, -2, -1)), transposed);
+		return { a: mul(onMatrices(det(near)), sub(whole, rest)) };
+	},
+});
+
+/** The spacing of numbers near 1. */
+const EPSILON: Partial<Record<DType, number>> = { float32: 2 ** -23, float64: 2 ** -52 };
+
+/** The largest magnitude of each matrix, [batch, 1]; 1 for matrices of zeros. */
+function scales(a: Tensor, batch: number): Tensor {
+	const largest = amax(abs(reshape(a, [batch, -1])), 1, { keepdim: true });
+	return where(eq(largest, 0), 1, largest);
+}
+
+/**
+ * The cofactors of each matrix, det A A^-T. Tiny pivots stand for those that are 0: what vanishes in det A and what is infinite in A^-1 cancel.
+ * Off the tape.
+ */
+function cofactors(a: Tensor): Tensor {
+	if (a.size === 0) return zerosLike(a);
+	const { lu, permutation, sign } = factored(a);
+	const [batch, n] = lu.shape as [number, number, number];
+	const identity = eye(n, { dtype: a.dtype, device: a.device });
+	const pivots = diagonal(lu, 0, 1, 2);
+	const added = where(eq(pivots, 0), mul(scales(a, batch), EPSILON[a.dtype]!), 0);
+	const lifted = add(lu, mul(identity, unsqueeze(added, -1)));
+	const inverse = substituted('linalg.det', lifted, permutation, broadcastTo(identity, lu.shape));
+	const determinants = mul(sign, prod(add(pivots, added), -1));
+	return reshape(transpose(mul(onMatrices(determinants), inverse), -2, -1), a.shape);
+}
+
+/**
+ * What makes singular matrices regular when it is added, 0 for others: a matrix without structure, so that it meets no null space by accident. Its
+ * size leaves half of the digits to the result. Off the tape.
+ */
+function lift(a: Tensor): Tensor {
+	if (a.size === 0) return zerosLike(a);
+	const { lu } = factored(a);
+	const [batch, n] = lu.shape as [number, number, number];
+	const isSingular = any(eq(diagonal(lu, 0, 1, 2), 0), 1, { keepdim: true });
+	const size = where(isSingular, mul(scales(a, batch), Math.sqrt(EPSILON[a.dtype]!)), 0);
+	const pattern = tensor(
+		Float64Array.from({ length: n * n }, (_, i) => Math.cos((Math.floor(i / n) + 1) ** 2 * ((i % n) + 1.3))),
+		{ shape: [n, n], dtype: a.dtype, device: a.device },
+	);
+	return reshape(mul(pattern, unsqueeze(size, -1)), a.shape);
+}
 
 /**
  * The sign and the logarithm of the magnitude of each determinant, which may be too large or small for a number: `{ sign, logabsdet }`. A
@@ -147,14 +210,7 @@ const solveOperation = defineOperation({
 	forward: ({ a, b }) => {
 		const { lu, permutation } = factored(a);
 		requireNone(eq(diagonal(lu, 0, 1, 2), 0), 'pivots that are 0: the matrix is singular and has no inverse');
-		const [batch, n] = lu.shape as [number, number, number];
-		const columns = b.shape.at(-1)!;
-		const index = viewOf(permutation, [batch, n, columns], [n, 1, 0], 0);
-		const x = gathered('linalg.solve', reshape(b, [batch, n, columns]), 1, index);
-		const { backend } = a;
-		linalgKernels(backend).triangularSolve({ t: lu }, { x }, { upper: false, unit: true });
-		linalgKernels(backend).triangularSolve({ t: lu }, { x }, { upper: true, unit: false });
-		return reshape(x, b.shape);
+		return reshape(substituted('linalg.solve', lu, permutation, reshape(b, [lu.shape[0]!, ...b.shape.slice(-2)])), b.shape);
 	},
 	saves: ['a', 'output'],
 	vjp: (gradient, { a, output }, _, needs, name) => {
@@ -228,6 +284,20 @@ function factored(a: Tensor): { lu: Tensor; permutation: Tensor; sign: Tensor } 
 	layoutKernels(backend).fill({}, { y: sign }, { value: 1 });
 	linalgKernels(backend).luFactor({}, { lu, permutation, sign }, {});
 	return { lu, permutation, sign };
+}
+
+/** The solution X of A X = B for the factors of A, [batch, n, n], and b [batch, n, columns]. Off the tape. */
+function substituted(name: string, lu: Tensor, permutation: Tensor, b: Tensor): Tensor {
+	const x = gathered(name, b, 1, expandedIndex(permutation, b.shape[2]!));
+	linalgKernels(lu.backend).triangularSolve({ t: lu }, { x }, { upper: false, unit: true });
+	linalgKernels(lu.backend).triangularSolve({ t: lu }, { x }, { upper: true, unit: false });
+	return x;
+}
+
+/** Numbers of rows [batch, n] as an index of gather for matrices of `columns` columns. */
+function expandedIndex(rows: Tensor, columns: number): Tensor {
+	const [batch, n] = rows.shape as [number, number];
+	return viewOf(rows, [batch, n, columns], [n, 1, 0], 0);
 }
 
 /** A view of contiguous matrices with one leading dim. */

@@ -12,7 +12,7 @@ import { copy_, mul_ } from '../ops/inplace';
 import { contiguous, detach, stack } from '../ops/layout';
 import { norm } from '../ops/reduce';
 import { emptyOn, Tensor } from '../tensor';
-import { requireParameters, requireTensors } from '../tensorChecks';
+import { requireParameters, requireRank, requireTensor, requireTensors } from '../tensorChecks';
 import { tidy } from '../tidy';
 
 /** Not recorded on the tape, even for gradients that are (createGraph). */
@@ -66,6 +66,28 @@ export function getTotalNorm(tensors: Tensor | Iterable<Tensor>, options: { norm
 	return runOperation('getTotalNorm', () => tidy(() => (list.length === 0 ? zeros([]) : totalNorm(list, normType))));
 }
 
+/**
+ * Scales all gradients by min(1, maxNorm / (totalNorm + 1e-6)), for a norm that is known already, a scalar tensor: of several groups together,
+ * for example. As `torch.nn.utils.clip_grads_with_norm_`.
+ */
+export function clipGradsWithNorm(parameters: Tensor | Iterable<Tensor>, maxNorm: number, totalNorm: Tensor): void {
+	requireNonNegative('clipGradsWithNorm', 'maxNorm', maxNorm);
+	requireTensor('clipGradsWithNorm', totalNorm, 'totalNorm');
+	requireRank('clipGradsWithNorm', 'totalNorm', totalNorm, 'a scalar', 0);
+	runOperation('clipGradsWithNorm', () =>
+		noGrad(() =>
+			tidy(() => {
+				const factor = factorOf(detach(totalNorm), maxNorm);
+				for (const gradient of gradientsOf('clipGradsWithNorm', parameters)) mul_(gradient, factor);
+			}),
+		),
+	);
+}
+
+function factorOf(total: Tensor, maxNorm: number): Tensor {
+	return clamp(div(maxNorm, add(total, 1e-6)), { max: 1 });
+}
+
 function totalNorm(tensors: readonly Tensor[], p: number): Tensor {
 	return norm(stack(tensors.map((tensor) => norm(tensor, undefined, { p }))), undefined, { p });
 }
@@ -81,7 +103,7 @@ function fused(gradients: readonly Tensor[], maxNorm: number): NormAndFactor {
 
 function composed(gradients: readonly Tensor[], maxNorm: number, p: number): NormAndFactor {
 	const total = totalNorm(gradients, p);
-	return [total, clamp(div(maxNorm, add(total, 1e-6)), { max: 1 })];
+	return [total, factorOf(total, maxNorm)];
 }
 
 /** Limits every element of every gradient to [-clipValue, clipValue]. As `torch.nn.utils.clip_grad_value_`. */

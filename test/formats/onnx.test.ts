@@ -3,72 +3,17 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ArgumentError, FormatError, io, nn, noGrad, optim, ShapeError, type Tensor, tensor } from 'wgrad';
-import { type LoadOnnxOptions, loadOnnx, type OnnxModule } from 'wgrad/formats';
+import { ArgumentError, FormatError, io, nn, optim, ShapeError, tensor } from 'wgrad';
+import { type LoadOnnxOptions, loadOnnx } from 'wgrad/formats';
 import { OPERATORS } from '../../src/formats/onnx/operators';
 import { refuses } from '../data/refuses';
 import { runFor } from '../soak/campaign';
 import { damagedOnnx } from '../soak/onnx';
-import { CASES } from './onnx/cases';
+import { ALL, compares, givenOf, load, nameOf, outputsOf } from './onnx/compare';
 import { CONTROL_CASES } from './onnx/controlCases';
-import { LAYER_CASES } from './onnx/layerCases';
-import {
-	f,
-	fixed,
-	type Given,
-	ints,
-	model,
-	modelOf,
-	node,
-	noise,
-	type OnnxCase,
-	scalar,
-	tensorProto,
-	v,
-	value,
-} from './onnx/model';
+import { f, fixed, type Given, ints, model, modelOf, node, noise, scalar, tensorProto, v, value } from './onnx/model';
 import { drawn, readText } from './onnx/ocr';
 import { type Expected, expectedOf, ownTensor } from './onnx/oracle';
-
-const load = (bytes: Uint8Array, options: LoadOnnxOptions = {}) => loadOnnx(bytes, { device: 'cpu', ...options });
-
-/** The inputs of a case by name, without initializers. */
-function givenOf({ inputs }: OnnxCase): Record<string, Given> {
-	return Object.fromEntries(inputs.flatMap((given, i) => (given === null || given.fixed ? [] : [[`x${i}`, given]])));
-}
-
-async function outputsOf(
-	module: OnnxModule,
-	given: Readonly<Record<string, Given>>,
-	waits = false,
-): Promise<Record<string, Tensor>> {
-	const inputs = Object.fromEntries(Object.entries(given).map(([name, x]) => [name, ownTensor(x, 'cpu')]));
-	return waits ? module.run(inputs) : noGrad(() => module.forward(inputs));
-}
-
-/** Throws unless a model gives what onnxruntime-web gives, to 1e-5 of the larger of 1 and the value. */
-async function compares(
-	label: string,
-	bytes: Uint8Array,
-	given: Readonly<Record<string, Given>>,
-	how: { waits?: boolean; random?: boolean } = {},
-) {
-	const expected = await expectedOf(bytes, given);
-	const found = await outputsOf(await load(bytes), given, how.waits);
-	assert.equal(Object.keys(found), Object.keys(expected));
-	for (const [name, { shape, values }] of Object.entries(expected)) {
-		assert.equal([...found[name]!.shape], [...shape], `${label}: the shape of ${name}`);
-		const own = await found[name]!.data();
-		const isClose = (a: number, b: number) => Object.is(a, b) || a === b || Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
-		const wrong = values.findIndex((expected, i) => !isClose(own[i]!, expected));
-		if (how.random !== true && wrong >= 0)
-			assert.unreachable(`${label}: ${name} has ${own[wrong]} at ${wrong}, not ${values[wrong]}`);
-	}
-}
-
-const ALL = [...CASES, ...LAYER_CASES];
-
-const nameOf = ({ op, domain = '' }: OnnxCase) => `${domain}${domain && '.'}${op}`;
 
 for (const op of new Set(ALL.map(nameOf))) {
 	test(`${op} is that of onnxruntime`, async () => {

@@ -5,10 +5,18 @@ import { loadOnnx, type OnnxModel, type OnnxOptions, toOnnx } from 'wgrad/format
 import { fromPretrained, WhisperForConditionalGeneration } from 'wgrad/models';
 import { Autoencoder, VariationalAutoencoder } from '../../examples/autoencoder/model';
 import { deepCnn } from '../../examples/digits/model';
+import { smallCnn } from '../../examples/distillation/model';
+import { network as folderNetwork } from '../../examples/folder/training';
 import { discriminator, generator, judge } from '../../examples/gan/model';
+import { addAdapters } from '../../examples/gpt/adapting';
 import { Gpt, quantizeGpt } from '../../examples/gpt/model';
+import { priceNetwork } from '../../examples/houses/model';
+import { hiddenLayer } from '../../examples/imbalanced/model';
+import { predicted } from '../../examples/line/model';
 import { MaskedLanguageModel } from '../../examples/masked/model';
 import { mnistCnn } from '../../examples/mnist/model';
+import { network } from '../../examples/overfitting/model';
+import { pruneChannels } from '../../examples/pruning/model';
 import { Translator } from '../../examples/reverse/model';
 import { RowClassifier } from '../../examples/rows/model';
 import { TextClassifier } from '../../examples/text/model';
@@ -30,7 +38,7 @@ const tokens =
 
 interface Case {
 	readonly name: string;
-	readonly model: () => OnnxModel;
+	readonly model: () => OnnxModel | Promise<OnnxModel>;
 	readonly make: Make;
 	/** Whether the length of sequences is dynamic, too. */
 	readonly lengths?: readonly number[];
@@ -85,6 +93,25 @@ const CASES: readonly Case[] = [
 			}),
 		}),
 	),
+	{ name: 'examples/line', model: line, make: (batch) => ({ x: randn([batch, 1]) }) },
+	{ name: 'examples/houses', model: () => priceNetwork(13), make: (batch) => ({ x: randn([batch, 13]) }) },
+	{ name: 'examples/imbalanced', model: () => hiddenLayer(10), make: images(1, 28) },
+	{ name: 'examples/overfitting', model: () => network({ norm: true, dropout: [0.2, 0.5] }), make: images(1, 28) },
+	{ name: 'examples/folder', model: folderNetwork, make: images(3, 32) },
+	{ name: 'examples/colours', model: () => deepCnn({ channels: 3, side: 32, batchNorm: true }), make: images(3, 32) },
+	{ name: 'examples/distillation', model: smallCnn, make: images(1, 28) },
+	{ name: 'examples/pruning, masked', model: pruned, make: images(1, 28) },
+	{ name: 'examples/pruning, slim', model: slimmed, make: images(1, 28) },
+	{
+		name: 'examples/adapt',
+		model: () => {
+			const model = new Gpt({ vocabularySize: 30, context: 16, width: 16, layers: 1, heads: 2 });
+			for (const parameter of addAdapters(model, { rank: 2, alpha: 4 }).parameters()) nn.init.normal_(parameter, 0, 0.1);
+			return model;
+		},
+		make: tokens(30),
+		lengths: [7, 11],
+	},
 	{
 		name: 'a bidirectional GRU and an RNN',
 		model: () => {
@@ -97,6 +124,23 @@ const CASES: readonly Case[] = [
 		make: (batch) => ({ x: randn([batch, 5, 4]) }),
 	},
 ];
+
+function line(): OnnxModel {
+	const weights = { weight: randn([1, 1]), bias: randn([1]) };
+	return (x: Tensor) => predicted(weights, x);
+}
+
+async function pruned(): Promise<nn.Sequential> {
+	const model = mnistCnn();
+	await pruneChannels(model, 0.9);
+	return model.eval();
+}
+
+async function slimmed(): Promise<nn.Sequential> {
+	const model = await pruned();
+	await nn.prune.slim(model, randn([1, 1, 28, 28]));
+	return model;
+}
 
 class Both extends nn.Module {
 	constructor(
@@ -171,7 +215,7 @@ async function requireTrains(model: nn.Module, bytes: Uint8Array, inputs: Record
 for (const { name, model: build, make, lengths, options } of CASES) {
 	test(`${name}: equal outputs in onnxruntime-web at several sizes`, async () => {
 		manualSeed(1);
-		const built = build();
+		const built = await build();
 		const [length, longer] = lengths ?? [7, 7];
 		const inputs = make(2, length!);
 		const dynamicAxes = lengths && Object.fromEntries(Object.keys(inputs).map((key) => [key, { 0: 'batch', 1: 'length' }]));

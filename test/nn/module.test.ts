@@ -371,6 +371,68 @@ test('parameters become a vector and come back, and sequences a batch', async ()
 	);
 	assert.is(await optim.getTotalNorm([tensor([3]), tensor([[4]])]).item(), 5);
 	assert.is(await optim.getTotalNorm([tensor([3, -7]), tensor([[4]])], { normType: Number.POSITIVE_INFINITY }).item(), 7);
+	const [left, right] = [ones([2], { requiresGrad: true }), ones([1], { requiresGrad: true })];
+	const gradients = () => left.mul(3).sum().add(right.mul(4).sum()).backward();
+	gradients();
+	const norm = optim.getTotalNorm([left.grad!, right.grad!]);
+	optim.clipGradsWithNorm([left], 1, norm);
+	const share = 1 / (Math.sqrt(34) + 1e-6);
+	const [first, second] = (await left.grad!.toArray()) as number[];
+	assert.ok(Math.abs(first! - 3 * share) < 1e-6 && first === second);
+	assert.equal(await right.grad!.toArray(), [4]);
+	optim.clipGradsWithNorm(right, 100, norm);
+	assert.equal(await right.grad!.toArray(), [4]);
+	assert.throws(() => optim.clipGradsWithNorm(left, 1, ones([2])), /clipGradsWithNorm: totalNorm must be a scalar/);
+});
+
+test('sequences are packed and padded in the order of PyTorch, and recurrent layers take them', async () => {
+	const { packPaddedSequence, packSequence, padPackedSequence } = nn.utils;
+	const x = tensor(
+		Float32Array.from({ length: 24 }, (_, i) => i),
+		{ shape: [4, 3, 2], requiresGrad: true },
+	);
+	const lengths = [2, 4, 1];
+	const packed = packPaddedSequence(x, lengths, { enforceSorted: false });
+	assert.equal(await packed.data.select(1, 0).toArray(), [2, 0, 4, 8, 6, 14, 20]);
+	assert.equal(packed.batchSizes, [3, 2, 1, 1]);
+	assert.equal([packed.sortedIndices, packed.unsortedIndices, packed.lengths], [[1, 0, 2], [1, 0, 2], lengths]);
+	const [padded, found] = padPackedSequence(packed, { paddingValue: -1, totalLength: 5 });
+	assert.equal(found, lengths);
+	assert.equal(await padded.select(2, 0).toArray(), [
+		[0, 2, 4],
+		[6, 8, -1],
+		[-1, 14, -1],
+		[-1, 20, -1],
+		[-1, -1, -1],
+	]);
+	const [first] = padPackedSequence(packPaddedSequence(x.transpose(0, 1), lengths, { batchFirst: true, enforceSorted: false }));
+	assert.equal(await first.toArray(), await padPackedSequence(packed)[0].toArray());
+	padded.sum().backward();
+	assert.equal(await x.grad!.select(2, 1).toArray(), [
+		[1, 1, 1],
+		[1, 1, 0],
+		[0, 1, 0],
+		[0, 1, 0],
+	]);
+	const sequences = packSequence([tensor([1, 2, 3]), tensor([4])]);
+	assert.equal([await sequences.data.toArray(), sequences.sortedIndices], [[1, 4, 2, 3], null]);
+	for (const layer of [new nn.LSTM(2, 3, { bidirectional: true }), new nn.GRU(2, 3, { batchFirst: true })]) {
+		const { batchFirst = false } = layer.options;
+		const input = batchFirst ? x.transpose(0, 1) : x;
+		const [y, state] = layer.forwardPacked(packed);
+		const [whole, last] = layer.forward(input, null, { lengths: tensor(lengths, { dtype: 'int32' }) });
+		assert.equal(await padPackedSequence(y, { batchFirst })[0].toArray(), await whole.toArray());
+		assert.equal(await [state].flat()[0]!.toArray(), await [last].flat()[0]!.toArray());
+	}
+	const calls: [() => unknown, RegExp][] = [
+		[() => packPaddedSequence(x, lengths), /packPaddedSequence: lengths 2, 4, 1 must not rise/],
+		[() => packPaddedSequence(x, [4, 2]), /there are 2 lengths for the 3 sequences of \[4, 3, 2\]/],
+		[() => packPaddedSequence(x, [5, 2, 1]), /length 5 exceeds the 4 steps/],
+		[() => packPaddedSequence(x, [4, 2, 0]), /packPaddedSequence: each length/],
+		[() => padPackedSequence(x as never), /padPackedSequence: it takes a PackedSequence/],
+		[() => new nn.RNN(2, 3).forward(packed as never), /RNN: for a PackedSequence call forwardPacked/],
+	];
+	for (const [call, message] of calls) assert.throws(call, message);
 });
 
 test('a clone has values, modes and options of its own, and shares what the original shares', async () => {

@@ -24,6 +24,10 @@ const inPython = (shift: unknown) => (shift === undefined ? 'x[0]' : `(x[0] + ${
 
 const matrix = (label: string, input: InputSpec, shift?: number): Sample => ({ label, inputs: [input], options: { shift } });
 
+/** PyTorch 1.13 gives 0 as the gradient of a singular matrix, unless it makes a graph of it. So its triple product stands for det. */
+const TRIPLE = '(x[0][..., 0, :] * torch.cross(x[0][..., 1, :], x[0][..., 2, :], dim=-1)).sum(-1)';
+const triple = (label: string, input: InputSpec): Sample => ({ label, inputs: [input], options: { isTriple: true } });
+
 /** Needs exchanges of rows in every column. */
 const EXCHANGED = listed([0, 1, 2, 3, 0, 1, 1, -4, 0.5], 3, 3);
 
@@ -58,8 +62,13 @@ const entry = (
 
 export const linalg: OpEntry[] = [
 	entry('det', ([x]) => w.linalg.det(x!), {
-		samples: [...MATRICES, { ...matrix('singular', listed([1, 2, 2, 4], 2, 2)), gradient: false }],
-		torch: ({ shift }) => `torch.linalg.det(${inPython(shift)})`,
+		samples: [
+			...MATRICES,
+			{ ...matrix('singular', listed([1, 2, 2, 4], 2, 2)), gradient: false },
+			triple('singular, with gradients', listed([1, 2, -1, 2, 4, -2, 3, 0, 5], 3, 3)),
+			triple('of rank 2 and 0', listed([0, 2, 1, 0, 0, 3, 0, 0, 0, ...new Array<number>(9).fill(0)], 2, 3, 3)),
+		],
+		torch: ({ shift, isTriple }) => (isTriple ? TRIPLE : `torch.linalg.det(${inPython(shift)})`),
 		refusals: [square('det', w.linalg.det)],
 	}),
 	entry(

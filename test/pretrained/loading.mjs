@@ -8,11 +8,11 @@
  * read: reads the files whole, one after another. make: makes the model with random weights. state: io.load. model: fromPretrained.
  * shards: writes FOLDER again in shards of 100 MB, into FOLDER-shards.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { init, io } from 'wgrad';
+import { init, io, memory } from 'wgrad';
 import { fromPretrained, GPT2LMHeadModel, savePretrained } from 'wgrad/models';
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { device: { type: 'string', default: 'cpu' } } });
@@ -31,12 +31,19 @@ const modes = {
 	model: () => fromPretrained(folder),
 	shards: async () => savePretrained((await fromPretrained(folder)).model, `${folder}-shards`, { maxShardSize: '100MB' }),
 };
-const megabytes = () => process.resourceUsage().maxRSS / 1000;
+const megabytes = () => process.resourceUsage().maxRSS / 1e3;
 const before = megabytes();
 const start = performance.now();
-await modes[mode]?.();
+const loaded = await modes[mode]?.();
 const seconds = (performance.now() - start) / 1000;
+const sizes = files.map((name) => statSync(join(folder, name)).size / 1e6);
+const peak = megabytes() - before;
+const onDevice = values.device === 'cpu' ? 0 : (memory().gpu?.allocated ?? 0) / 1e6;
 console.log(
-	`${mode}, ${files.length} files, ${values.device}: ${seconds.toFixed(1)} s, peak ${Math.round(megabytes())} MB, ${Math.round(before)} MB of it before`,
+	[
+		`${mode}, ${sizes.length} files of at most ${Math.max(...sizes).toFixed(0)} MB, ${values.device}: ${seconds.toFixed(1)} s`,
+		`peak ${peak.toFixed(0)} MB above the ${before.toFixed(0)} MB at the start`,
+		`${onDevice.toFixed(0)} MB of it may be the device's`,
+	].join(', '),
 );
-process.exit();
+process.exit(loaded === null ? 1 : 0);

@@ -12,7 +12,6 @@ import type { DeviceLostError } from '../../core/errors';
 import type { Shape } from '../../core/shape';
 import type { AttentionKernels } from './attention';
 import type { ConvKernels } from './conv';
-import type { CustomKernels } from './custom';
 import type { ElementwiseKernels } from './elementwise';
 import type { EmbeddingKernels } from './embedding';
 import type { GradScalerKernels } from './gradScaler';
@@ -61,8 +60,7 @@ export interface Kernels
 		LinalgKernels,
 		LossKernels,
 		OptimizerKernels,
-		GradScalerKernels,
-		CustomKernels {}
+		GradScalerKernels {}
 
 export interface Backend {
 	readonly device: DeviceName;
@@ -80,6 +78,13 @@ export interface Backend {
 	 * the host. Throws what the browser throws. Only devices that can do so have it.
 	 */
 	uploadPicture?(picture: object, width: number, height: number): { readonly storage: OwnedStorage; readonly pitch: number };
+	/** A storage with undefined contents, to be filled by `write`. Throws as `allocate`. */
+	allocateForHost(length: number, dtype: DType, shape?: Shape): OwnedStorage;
+	/**
+	 * Copies `data` to the elements from `at` on of a storage that `allocateForHost` made and no launch uses yet. Await the promise, if there is
+	 * one, before the next write: it bounds the memory of writes under way. `at` is even unless the elements have 4 bytes on the device.
+	 */
+	write(storage: Storage, data: TypedArray, at: number): Promise<void> | undefined;
 	/** Takes a storage without references back; its memory may be reused at once. */
 	release(storage: Storage): void;
 	/** Starts to record launches, for a replay; see replay.ts. Only devices that can replay have it. */

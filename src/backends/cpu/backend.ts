@@ -1,7 +1,7 @@
 /** The CPU reference as a backend: host memory, plain loops, no asynchronous work. */
 import type { DType, TypedArray } from '../../core/dtype';
 import { isYieldDue, yieldToEventLoop } from '../../core/eventLoop';
-import { isHalf } from '../../core/halves';
+import { isHalf, numbersOf } from '../../core/halves';
 import type { Backend, Kernels, Storage } from '../contract';
 import { kernelsOfFamilies, onFamily } from '../contract/families';
 import { CpuStorage, roundingHalves } from './storage';
@@ -16,6 +16,10 @@ export const cpuBackend: Backend = {
 	},
 	upload(data: TypedArray, dtype: DType): CpuStorage {
 		return new CpuStorage(cpuBackend, dtype, data.length, data.slice());
+	},
+	allocateForHost: (length, dtype) => cpuBackend.allocate(length, dtype),
+	write(storage: Storage, data: TypedArray, at: number): undefined {
+		(storage as CpuStorage).data.set(numbersOf(storage.dtype, data), at);
 	},
 	release(): void {},
 	async read(storage: Storage): Promise<TypedArray> {

@@ -75,6 +75,8 @@ export function metaBackend(real: Backend, tally: Tally): Backend {
 			return new MetaStorage(backend, dtype, length, tally.holder);
 		},
 		upload: (data, dtype) => backend.allocate(data.length, dtype),
+		allocateForHost: (length, dtype) => backend.allocate(length, dtype),
+		write: () => undefined,
 		release(storage) {
 			tally.add((storage as MetaStorage).holder, -bytesOf(real.device, storage.dtype, storage.length));
 		},

@@ -16,7 +16,16 @@ import { type DeviceOptions, openDevice } from './device';
 import { type Form, formsOf } from './forms';
 import { IndexReports } from './indexReports';
 import type { Gpu, Launch, LaunchRecord } from './launch';
-import { decodeFromGpu, encodeForGpu, GpuStorage, gpuBytes, guardUnconfirmed, Memory, type MemoryOptions } from './memory';
+import {
+	type Block,
+	decodeFromGpu,
+	encodeForGpu,
+	GpuStorage,
+	gpuBytes,
+	guardUnconfirmed,
+	Memory,
+	type MemoryOptions,
+} from './memory';
 import { copyPicture, pitchOf } from './pictures';
 import { type PipelineRequest, Pipelines } from './pipelines';
 import { Plan } from './plan';
@@ -80,6 +89,9 @@ export async function createWebGPUBackend(options: WebGPUOptions = {}): Promise<
 	return new Runtime(device, info, owned, options);
 }
 
+/** Bytes of `write` that may wait for the device: the driver holds a copy of them. */
+const STAGED_WRITES = 32 * 2 ** 20;
+
 /**
  * lavapipe maps pages for each bind group (6 KB), and Linux allows 65,530 maps per process. A GPU driver needs a few hundred
  * bytes each.
@@ -111,6 +123,8 @@ class Runtime implements WebGPUBackend {
 	/** Only with WGRAD_DEBUG=launches. */
 	private readonly printer: LaunchPrinter | undefined;
 	private bytesUploaded = 0;
+	/** Bytes of `write` since the last wait. */
+	#unwaited = 0;
 	private bytesRead = 0;
 
 	constructor(
@@ -192,14 +206,35 @@ class Runtime implements WebGPUBackend {
 	upload(data: TypedArray, dtype: DType, shape?: Shape): GpuStorage {
 		const storage = this.place(data.length, dtype, shape, true);
 		this.commands.recording?.uploaded(storage, data);
-		if (data.length > 0) {
-			const bytes = encodeForGpu(data, dtype);
-			const block = storage.block!;
-			guardUnconfirmed(this.gpuDevice, this.asyncErrors, [block], () => this.gpuDevice.queue.writeBuffer(block.buffer, 0, bytes));
-			this.bytesUploaded += bytes.byteLength;
-			this.commands.waiting.noteUpload(bytes.byteLength);
-		}
+		if (data.length > 0) this.#writeAt(storage.block!, data, dtype, 0);
 		return storage;
+	}
+
+	allocateForHost(length: number, dtype: DType, shape?: Shape): GpuStorage {
+		return this.place(length, dtype, shape, true);
+	}
+
+	write(storage: Storage, data: TypedArray, at: number): Promise<void> | undefined {
+		this.commands.requireRunning();
+		const { block } = storage as GpuStorage;
+		if (block === undefined) throw new DisposedError('write: the storage has been released');
+		if (data.length === 0) return undefined;
+		this.#unwaited += this.#writeAt(block, data, storage.dtype, at);
+		if (this.#unwaited < STAGED_WRITES) return undefined;
+		this.#unwaited = 0;
+		return this.sync();
+	}
+
+	/** Returns the bytes written. */
+	#writeAt(block: Block, data: TypedArray, dtype: DType, at: number): number {
+		const bytes = encodeForGpu(data, dtype);
+		const { queue } = this.gpuDevice;
+		guardUnconfirmed(this.gpuDevice, this.asyncErrors, [block], () =>
+			queue.writeBuffer(block.buffer, at * gpuBytes(dtype), bytes),
+		);
+		this.bytesUploaded += bytes.byteLength;
+		this.commands.waiting.noteUpload(bytes.byteLength);
+		return bytes.byteLength;
 	}
 
 	uploadPicture(picture: object, width: number, height: number): { storage: GpuStorage; pitch: number } {

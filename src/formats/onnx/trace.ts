@@ -153,6 +153,8 @@ class Tracer implements Recorder {
 			kernels: Object.fromEntries(kernels) as Kernels,
 			allocate: (length, dtype, shape) => real.allocate(length, dtype, shape),
 			upload: (data, dtype, shape) => real.upload(data, dtype, shape),
+			allocateForHost: (length, dtype, shape) => real.allocateForHost(length, dtype, shape),
+			write: (storage, data, at) => real.write(storage, data, at),
 			release: (storage) => real.release(storage),
 			read: (storage) => real.read(storage),
 			pace: () => real.pace(),

@@ -25,16 +25,21 @@ async function openPath(operation: string, path: string | URL): Promise<RandomAc
 	return {
 		name,
 		size,
-		read: (begin, length) => {
+		read: (begin, length, into = new Uint8Array(length)) => {
 			requireWithin(name, size, begin, length);
-			return withFileErrors(operation, 'read', name, () => readAt(handle, name, begin, length));
+			return withFileErrors(operation, 'read', name, () => readAt(handle, name, begin, into.subarray(0, length)));
 		},
 		close: () => handle.close(),
 	};
 }
 
-async function readAt(handle: FileHandle, name: string, begin: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-	const bytes = new Uint8Array(length);
+async function readAt(
+	handle: FileHandle,
+	name: string,
+	begin: number,
+	bytes: Uint8Array<ArrayBuffer>,
+): Promise<Uint8Array<ArrayBuffer>> {
+	const { length } = bytes;
 	for (let filled = 0; filled < length; ) {
 		const { bytesRead } = await handle.read(bytes, filled, Math.min(length - filled, READ_AT_ONCE), begin + filled);
 		// Another program has shortened the file.
