@@ -33,7 +33,8 @@ export interface FromPixelsOptions {
  * Makes float32 [C, H, W] from 0 to 1 of a picture: an ImageData, a canvas, an `<img>`, a video, a VideoFrame or an ImageBitmap. Colours are
  * sRGB and not multiplied by alpha, as in `imageTensor`. Does not wait.
  *
- * On WebGPU, canvases, videos and bitmaps are copied on the device; the host never sees their pixels. On the CPU they pass through a canvas. To
+ * On WebGPU, canvases and bitmaps are copied on the device, and videos and images by way of a canvas, which the browser keeps on the GPU: JavaScript
+ * never reads their pixels. On the CPU they pass through a canvas. To
  * scale, pass `await createImageBitmap(source, { resizeWidth, resizeHeight })`. Within `compile` the call runs as usual: make the tensor outside, and pass it.
  *
  * Throws an ArgumentError if the picture has no pixels yet, is larger than the device's textures, or comes from another site that does not
@@ -87,12 +88,19 @@ function sizeOf(source: PixelSource): [width: number, height: number] {
 function wordsOf(source: PixelSource, width: number, height: number, device: DeviceName): Tensor {
 	if (isPixelData(source)) return wordsOfBytes(source, width, height, device);
 	const backend = backendOf(device);
-	if (backend.uploadPicture === undefined) return wordsOfBytes(drawn(source, width, height), width, height, device);
+	if (backend.uploadPicture === undefined)
+		return wordsOfBytes(
+			readable(() => drawn(source, width, height, true).getImageData(0, 0, width, height)),
+			width,
+			height,
+			device,
+		);
 	if (Math.max(width, height) > LONGEST_SIDE)
 		throw new ArgumentError(
 			`fromPixels: the picture has ${width} x ${height} pixels; WebGPU takes at most ${LONGEST_SIDE} on a side. Scale it: await createImageBitmap(source, { resizeWidth: ${LONGEST_SIDE} })`,
 		);
-	const { storage, pitch } = readable(() => backend.uploadPicture!(source, width, height));
+	const picture = isCopied(source) ? source : drawn(source, width, height, false).canvas;
+	const { storage, pitch } = readable(() => backend.uploadPicture!(picture, width, height));
 	return new Tensor(storage, [height, pitch]);
 }
 
@@ -105,16 +113,22 @@ function wordsOfBytes({ data }: PixelData, width: number, height: number, device
 	return tensor(new Int32Array(Uint8Array.from(data).buffer), { shape: [height, width], device });
 }
 
-function drawn(source: PixelSource, width: number, height: number): PixelData {
+/** Draws a picture on a canvas, in place of the one before. `read` is for canvases of which the host reads. */
+function drawn(source: PixelSource, width: number, height: number, read: boolean): OffscreenCanvasRenderingContext2D {
 	if (typeof OffscreenCanvas !== 'function')
 		throw new ArgumentError(
 			'fromPixels: only browsers have canvases and videos; pass { data, width, height } with four bytes per pixel',
 		);
-	const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true })!;
-	return readable(() => {
-		context.drawImage(source as ImageBitmap, 0, 0, width, height);
-		return context.getImageData(0, 0, width, height);
-	});
+	const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: read })!;
+	readable(() => context.drawImage(source as ImageBitmap, 0, 0, width, height));
+	return context;
+}
+
+/** Whether WebGPU copies the source everywhere. Some browsers lose the device when they copy a video. */
+function isCopied(source: PixelSource): boolean {
+	// By name, because the class of another frame's canvas is another one.
+	const name = Object.prototype.toString.call(source).slice('[object '.length, -1);
+	return ['OffscreenCanvas', 'HTMLCanvasElement', 'ImageBitmap'].includes(name);
 }
 
 /** Explains the errors of browsers. */
