@@ -19,7 +19,7 @@ import { serve } from '../examples/serve.mjs';
 import { buildSite } from './build.mjs';
 
 const SIZES = { wide: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
-const TIMEOUT = 120_000;
+const TIMEOUT = 60_000;
 /** Of all that the start page loads before the reader scrolls: gzipped bytes, and milliseconds of this machine's processor. */
 const BUDGET = { bytes: 250_000, blocking: 3000 };
 
