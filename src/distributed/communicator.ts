@@ -28,8 +28,12 @@ export interface Communicator {
 	readonly size: number;
 	/** The name of the engine, such as 'Open MPI v4.1.4'; null alone. */
 	readonly engine: string | null;
+	/** What this rank has given to collective calls and messages so far. */
+	readonly traffic: { calls: number; bytes: number };
 	/** Reduces `own` of all ranks into `result`, another array. */
 	allReduce(own: Values, result: Values, op: EngineOp, what: string): Promise<void>;
+	/** Reduces `own` of all ranks into `result` of rank `root`. The others' results are undefined. */
+	reduce(own: Values, result: Values, op: EngineOp, root: number, what: string): Promise<void>;
 	/** Copies `values` of rank `root` into those of the others. */
 	broadcast(values: Values, root: number, what: string): Promise<void>;
 	/** Copies `own` of all ranks, one after the other, into `all`. */
@@ -54,8 +58,13 @@ export class Alone implements Communicator {
 	readonly rank = 0;
 	readonly size = 1;
 	readonly engine = null;
+	readonly traffic = { calls: 0, bytes: 0 };
 
 	async allReduce(own: Values, result: Values): Promise<void> {
+		result.set(own);
+	}
+
+	async reduce(own: Values, result: Values): Promise<void> {
 		result.set(own);
 	}
 

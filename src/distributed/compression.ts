@@ -3,6 +3,7 @@ import { requireCounts, requireFraction } from '../core/checks';
 import { float32ToHalves, halvesToFloat32 } from '../core/halves';
 import { checkOptions } from '../core/options';
 import { numel, type Shape } from '../core/shape';
+import { finished } from './collectives';
 import type { Communicator, Values } from './communicator';
 import { orthonormalize } from './orthonormalize';
 
@@ -26,8 +27,7 @@ export const plainReduction: Reduction = {
 	async mean(own, communicator, what) {
 		const total = own.slice();
 		await communicator.allReduce(own, total, 'sum', what);
-		for (let i = 0; i < total.length; i++) total[i] = total[i]! / communicator.size;
-		return total;
+		return finished(total, 'mean', communicator.size);
 	},
 };
 

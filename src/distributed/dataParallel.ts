@@ -10,12 +10,14 @@ import { markComplete, markPending } from '../autograd/pending';
 import { addPostAccumulateHook, type HookHandle } from '../autograd/tape';
 import { requireBoolean, requireInstance, requirePositive } from '../core/checks';
 import { isFloating } from '../core/dtype';
+import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { Module } from '../nn';
 import { zerosLike } from '../ops/creation';
 import type { Tensor } from '../tensor';
 import { keep } from '../tidy';
 import { type Bucket, bucketsOf, readFlat, writeFlat } from './buckets';
+import { finished } from './collectives';
 import type { Communicator, Values } from './communicator';
 import { type GradientCompression, plainReduction, type Reduction } from './compression';
 import { DistributedError } from './errors';
@@ -34,6 +36,11 @@ export interface DataParallelOptions {
 	 * `compile` replays, which calls no hooks. Default true.
 	 */
 	readonly overlap?: boolean;
+	/**
+	 * Leaves each gradient with the rank that `shard` names as its owner (ZeRO stage 2); the others free it. Then step by this optimizer, and clip
+	 * by its `clipGradNorm`. Default none.
+	 */
+	readonly shard?: { ownerOf(parameter: Tensor): number } | null;
 	/** Sends fewer bytes: see `Float16Compression`, `TopKCompression` and `PowerSGDCompression`. Default none. */
 	readonly compression?: GradientCompression | null;
 }
@@ -46,6 +53,8 @@ interface Travel {
 	readonly bucket: Bucket;
 	readonly index: number;
 	readonly reduction: Reduction;
+	/** The only rank that gets the mean; null for all. */
+	readonly owner: number | null;
 	readonly arrived: Set<Tensor>;
 	result: Promise<Values> | null;
 }
@@ -79,11 +88,14 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
 		this.#options = options;
 		// The walk completes the gradients of the last layers first.
 		const parameters = module.parameters().filter(({ requiresGrad }) => requiresGrad);
-		const buckets = bucketsOf([...parameters].reverse(), options.bucketCapMb * MEBIBYTE);
+		const { shard } = options;
+		const ownerOf = (parameter: Tensor) => shard?.ownerOf(parameter) ?? null;
+		const buckets = bucketsOf([...parameters].reverse(), options.bucketCapMb * MEBIBYTE, ownerOf);
 		this.#travels = buckets.map((bucket, index) => ({
 			bucket,
 			index,
 			reduction: options.compression?.reductionFor(bucket.tensors.map(({ shape }) => shape)) ?? plainReduction,
+			owner: ownerOf(bucket.tensors[0]!),
 			arrived: new Set<Tensor>(),
 			result: null,
 		}));
@@ -101,22 +113,25 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
 	 */
 	static async wrap<M extends Module>(module: M, options: DataParallelOptions = {}): Promise<DistributedDataParallel<M>> {
 		requireInstance('DistributedDataParallel', 'the model', module, Module, 'a module');
-		const names = ['bucketCapMb', 'findUnusedParameters', 'broadcastBuffers', 'overlap', 'compression'] as const;
+		const names = ['bucketCapMb', 'findUnusedParameters', 'broadcastBuffers', 'overlap', 'shard', 'compression'] as const;
 		checkOptions('DistributedDataParallel', options, names);
 		const {
 			bucketCapMb = 25,
 			findUnusedParameters = false,
 			broadcastBuffers = true,
 			overlap = true,
+			shard = null,
 			compression = null,
 		} = options;
+		if (shard !== null && compression !== null)
+			throw new ArgumentError('DistributedDataParallel: shard and compression do not go together. Leave one out');
 		requirePositive('DistributedDataParallel', 'bucketCapMb', bucketCapMb);
 		for (const [name, value] of Object.entries({ findUnusedParameters, broadcastBuffers, overlap }))
 			requireBoolean('DistributedDataParallel', name, value);
 		const communicator = communicatorOf('DistributedDataParallel');
 		await requireOneModel(communicator, module);
 		await broadcastTensors(communicator, [...module.parameters(), ...module.buffers()], bucketCapMb * MEBIBYTE);
-		const all = { bucketCapMb, findUnusedParameters, broadcastBuffers, overlap, compression };
+		const all = { bucketCapMb, findUnusedParameters, broadcastBuffers, overlap, shard, compression };
 		return new DistributedDataParallel(module, communicator, all);
 	}
 
@@ -162,12 +177,10 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
 		const { bucket, index, reduction } = travel;
 		const what = `the gradients of bucket ${index} (${bucket.size} elements)`;
 		const read = readFlat(bucket, ({ grad }) => grad);
-		travel.result =
-			communicator.size === 1
-				? read
-				: reduction.isOneCall
-					? inOrder(read, (own) => reduction.mean(own, communicator, what))
-					: alone(async () => reduction.mean(await read, communicator, what));
+		if (communicator.size === 1) travel.result = read;
+		else if (travel.owner !== null) travel.result = inOrder(read, (own) => meanAt(travel.owner!, own, communicator, what));
+		else if (reduction.isOneCall) travel.result = inOrder(read, (own) => reduction.mean(own, communicator, what));
+		else travel.result = alone(async () => reduction.mean(await read, communicator, what));
 		// synchronize() throws it.
 		travel.result.catch(() => {});
 	}
@@ -189,7 +202,9 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
 					if (used[first + i] && parameter.grad === null) setZeroGrad(parameter);
 				});
 				const isUsed = new Map(bucket.tensors.map((parameter, i) => [parameter, used[first + i]!]));
-				writeFlat(bucket, values, (parameter) => (isUsed.get(parameter) ? parameter.grad : null));
+				if (travel.owner === null || travel.owner === this.#communicator.rank)
+					writeFlat(bucket, values, (parameter) => (isUsed.get(parameter) ? parameter.grad : null));
+				else for (const parameter of bucket.tensors) parameter.clearGrad();
 			}
 			at += bucket.tensors.length;
 			for (const parameter of bucket.tensors) markComplete(parameter);
@@ -221,6 +236,13 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
 		for (const hook of this.#hooks) hook.remove();
 		return this.module;
 	}
+}
+
+/** The mean on rank `owner`; the others do not need what they get. */
+async function meanAt(owner: number, own: Values, communicator: Communicator, what: string): Promise<Values> {
+	const sum = own.slice();
+	await communicator.reduce(own, sum, 'sum', owner, what);
+	return finished(sum, 'mean', communicator.size);
 }
 
 function setZeroGrad(parameter: Tensor): void {

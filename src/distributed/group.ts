@@ -56,11 +56,8 @@ let hasRun = false;
 /** Whether the job is being ended from here. */
 let isEnding = false;
 
-/**
- * Starts the job. Call it once, before any other function of `wgrad/distributed`, in every rank. Throws a DistributedError on every rank if
- * MPI is missing, or if the ranks differ in their version of wgrad or in `agree`. From now on a rank that throws ends the whole job.
- */
-export async function initProcessGroup(options: ProcessGroupOptions = {}): Promise<ProcessGroup> {
+/** Starts the job: see initProcessGroup. */
+export async function beginJob(options: ProcessGroupOptions = {}): Promise<ProcessGroup> {
 	checkOptions('initProcessGroup', options, ['backend', 'library', 'timeout', 'agree']);
 	const { backend, library, timeout = TEN_MINUTES, agree = '' } = options;
 	if (backend !== undefined) requireOneOf('initProcessGroup', 'backend', backend, ['mpi', 'alone']);
@@ -185,17 +182,23 @@ export function worldSize(): number {
 	return communicatorOf('worldSize').size;
 }
 
+/** The collective calls and messages of this rank since the job began, and the bytes that it gave to them. */
+export function traffic(): { readonly calls: number; readonly bytes: number } {
+	return { ...communicatorOf('traffic').traffic };
+}
+
 /** Whether `initProcessGroup` has begun a job that has not ended. */
 export function isInitialized(): boolean {
 	return job !== null;
 }
 
-/** Ends this rank's part of the job; a program that ends does the same. Waits for the other ranks. */
-export async function destroyProcessGroup(): Promise<void> {
+/** Ends the job: see destroyProcessGroup. */
+export async function leaveJob(): Promise<void> {
 	const communicator = communicatorOf('destroyProcessGroup');
 	await communicator.barrier('destroyProcessGroup');
 	job = null;
 	removeHandlers();
+	removeHandlers = () => {};
 	communicator.finalize();
 }
 

@@ -24,15 +24,27 @@ export {
 	type TopKOptions,
 } from './compression';
 export { type DataParallelOptions, DistributedDataParallel } from './dataParallel';
+export { DiLoCo, type DiLoCoOptions, type DiLoCoState } from './diloco';
 export { DistributedSampler, type DistributedSamplerOptions } from './distributedSampler';
 export { DistributedError } from './errors';
 export {
-	destroyProcessGroup,
-	initProcessGroup,
 	isInitialized,
 	type ProcessGroup,
 	type ProcessGroupOptions,
 	rank,
+	traffic,
 	worldSize,
 } from './group';
+export { destroyProcessGroup, initProcessGroup } from './job';
+export {
+	type Choice,
+	type Config,
+	crossValidate,
+	type SearchOptions,
+	search,
+	type Trial,
+	type TrialResult,
+} from './search';
 export { loadCheckpoint, manualSeedByRank, SharedStore, saveCheckpoint } from './sharedStore';
+export { predictScaling, type Scaling, type ScalingOptions } from './simulate';
+export { ZeroRedundancyOptimizer } from './zero';

@@ -1,6 +1,6 @@
 /** Checkpoints of a job: rank 0 writes and reads the files, the other ranks get the bytes from it. */
 
-import { defaultGenerator, manualSeed } from '../core/generator';
+import { defaultGenerator, type Generator, manualSeed } from '../core/generator';
 import { defaults } from '../train/defaults';
 import {
 	type CheckpointOptions,
@@ -57,12 +57,12 @@ export class SharedStore implements CheckpointStore {
 }
 
 /** The result of `fn` on rank 0, on every rank; or its error. */
-async function ofRoot<T>(communicator: Communicator, fn: () => Promise<T>): Promise<T> {
+export async function ofRoot<T>(communicator: Communicator, fn: () => Promise<T>): Promise<T> {
 	let own: { result: T | null; failed: string | null } = { result: null, failed: null };
 	let cause: unknown;
 	if (communicator.rank === 0) {
 		try {
-			own = { result: await fn(), failed: null };
+			own = { result: (await fn()) ?? null, failed: null };
 		} catch (error) {
 			cause = error;
 			own = { result: null, failed: error instanceof Error ? error.message : String(error) };
@@ -83,9 +83,9 @@ export function manualSeedByRank(seed: number | bigint): void {
 }
 
 /** Changes the generator of rank 0 into that of `rank`, at the same position. */
-function turnToRank(rank: number): void {
-	const { seed, counter } = defaultGenerator.getState();
-	defaultGenerator.setState({ seed: [seed[0], (seed[1] ^ Math.imul(rank, 0x9e3779b1)) >>> 0], counter });
+export function turnToRank(rank: number, generator: Generator = defaultGenerator): void {
+	const { seed, counter } = generator.getState();
+	generator.setState({ seed: [seed[0], (seed[1] ^ Math.imul(rank, 0x9e3779b1)) >>> 0], counter });
 }
 
 /** As `saveCheckpoint` of `wgrad/train`, collective: rank 0 writes, and all ranks wait until the file is whole. */

@@ -7,6 +7,7 @@ import { discard, type MaybePromise, paceOf, requireTensorList, type TensorList,
 import { Subset } from '../data/combine';
 import { type Dataset, fetchBatch, IterableDataset, requireDataset } from '../data/dataset';
 import { DataLoader, type DataLoaderState, type EpochPosition } from '../data/loader';
+import type { Sampler } from '../data/samplers';
 import { TensorDataset } from '../data/tensorDataset';
 import { tensor } from '../ops/creation';
 import { Tensor } from '../tensor';
@@ -21,6 +22,8 @@ interface BatchOptions {
 	readonly seed?: number | bigint | undefined;
 	/** A factor per sample, in the dataset's order. */
 	readonly sampleWeight?: Float32Array | undefined;
+	/** The samples of each epoch, for a dataset; replaces `shuffle`. */
+	readonly sampler?: ((length: number) => Sampler) | undefined;
 }
 
 /** The batches of any epoch, from any batch on. */
@@ -90,7 +93,7 @@ class WeightedDataset implements Dataset {
 
 /** Converts `data` to batches on `device`. With `sampleWeight`, the last field of each batch holds the weights. */
 export function batchesOf(caller: string, data: Data, options: BatchOptions): Batches {
-	const { batchSize, device, shuffle = false, seed, sampleWeight } = options;
+	const { batchSize, device, shuffle = false, seed, sampleWeight, sampler } = options;
 	requireCounts(caller, { batchSize }, 1);
 	const dataset = datasetOf(caller, data);
 	if (sampleWeight !== undefined) {
@@ -102,6 +105,8 @@ export function batchesOf(caller: string, data: Data, options: BatchOptions): Ba
 		if (sampleWeight.length !== dataset.length)
 			throw new ArgumentError(`${caller}: sampleWeight has ${sampleWeight.length} factors for ${dataset.length} samples`);
 	}
+	if (sampler !== undefined && dataset === null)
+		throw new ArgumentError(`${caller}: distributed needs [x, y] tensors or a dataset, of which each rank takes its part`);
 	if (data instanceof DataLoader) return loaderBatches(data);
 	const source = dataset === null ? data : sampleWeight === undefined ? dataset : new WeightedDataset(dataset, sampleWeight);
 	if (dataset !== null || source instanceof IterableDataset) {
@@ -109,7 +114,7 @@ export function batchesOf(caller: string, data: Data, options: BatchOptions): Ba
 		const made = new DataLoader(source as Dataset | IterableDataset, {
 			batchSize,
 			device,
-			...(!stream && { shuffle }),
+			...(!stream && (sampler === undefined ? { shuffle } : { sampler: sampler(dataset!.length) })),
 			...(seed !== undefined && { seed }),
 		});
 		return loaderBatches(made);

@@ -5,6 +5,7 @@ import { drawFrom, type Generator } from '../core/generator';
 import { generatorOf } from '../data/randomStream';
 import type { Module } from '../nn';
 import { requireModule } from '../nn/module';
+import { LBFGS } from '../optim';
 import { GradScaler } from '../optim/gradScaler';
 import { Tensor } from '../tensor';
 import { batchesOf, type Data, splitValidation } from './batches';
@@ -13,6 +14,7 @@ import { decodeCheckpoint } from './checkpoint';
 import { checkpointModules } from './checkpointModules';
 import { defaults } from './defaults';
 import { keepOnHost, requireReadable, runThroughLosses } from './deviceLoss';
+import { type Distribution, requireDistribution } from './distribution';
 import { deviceOf, requireNoTarget } from './evaluate';
 import type { History, Setting } from './history';
 import { claim } from './lock';
@@ -83,6 +85,8 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 	} = options;
 	const device = options.device ?? deviceOf(model);
 	const classWeight = await classWeightList('fit', options.classWeight);
+	const distribution = options.distributed === true ? requireDistribution('fit') : null;
+	if (distribution !== null) requireDistributable(options);
 	const objective = new Objective('fit', {
 		loss: options.loss,
 		trainStep: options.trainStep,
@@ -93,7 +97,14 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 	const trainData = split === null ? data : split[0];
 	const weights = await weightList(sampleWeight, split?.[0].length);
 	const batches = drawFrom(generator, () =>
-		batchesOf('fit', trainData, { batchSize, device, shuffle, seed, sampleWeight: weights }),
+		batchesOf('fit', trainData, {
+			batchSize,
+			device,
+			shuffle,
+			seed,
+			sampleWeight: weights,
+			sampler: distribution === null ? undefined : (length) => distribution.sampler(length, shuffle),
+		}),
 	);
 	const validationData = split === null ? options.validationData : split[1];
 	const validation =
@@ -105,6 +116,8 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 				};
 	const scheduler = resolveScheduler(options, validation !== null);
 	await model.to(device);
+	await distribution?.begin(model);
+	distribution?.turn(generator);
 	const resumes = options.onDeviceLost === 'resume' && device === 'webgpu';
 	if (resumes) for (const part of [data, options.validationData]) requireReadable(part);
 	const putBack = resumes ? await keepOnHost([data, options.validationData, options.loss]) : () => {};
@@ -126,8 +139,9 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		offload,
 		clip: options,
 		generator,
+		distribution,
 		snapshots: resumes ? new MemoryStore() : null,
-		callbacks: callbacksOf(options),
+		callbacks: callbacksOf(distribution === null || distribution.rank === 0 ? options : { ...options, verbose: 0 }),
 		settings: settingsOf(model, options, {
 			device,
 			batchSize: batches.batchSize ?? null,
@@ -140,7 +154,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		ends.push(checkpointModules(model, options.checkpoint ?? []));
 		if (offload !== null) ends.push(offload.start());
 		model.train();
-		await resume(loop, options.resumeFrom);
+		await resume(loop, options.resumeFrom, distribution);
 		if (!resumes) return await loop.run();
 		const renew = () => {
 			putBack();
@@ -154,9 +168,21 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 	}
 }
 
-async function resume(loop: TrainingLoop, from: FitOptions['resumeFrom']): Promise<void> {
+/** What cannot run on several ranks, or would differ between them. */
+function requireDistributable({ seed, onDeviceLost, optimizer, offload }: FitOptions): void {
+	if (seed === undefined)
+		throw new ArgumentError('fit: distributed needs a seed, the same on all ranks, for the order of the data');
+	if (onDeviceLost === 'resume')
+		throw new ArgumentError("fit: a job of several ranks cannot use onDeviceLost: 'resume'. Start it again with resumeFrom");
+	if (optimizer instanceof LBFGS)
+		throw new ArgumentError('fit: LBFGS searches along the losses of one rank. Use another optimizer');
+	if (offload !== undefined) throw new ArgumentError('fit: distributed and offload do not go together. Leave one out');
+}
+
+async function resume(loop: TrainingLoop, from: FitOptions['resumeFrom'], distribution: Distribution | null): Promise<void> {
 	if (from === undefined) return;
-	const { name, store = defaults().checkpoints, optional = false } = typeof from === 'string' ? { name: from } : from;
+	const { name, store: given = defaults().checkpoints, optional = false } = typeof from === 'string' ? { name: from } : from;
+	const store = distribution?.shared(given) ?? given;
 	const bytes = await store.read(name);
 	const source = `fit: checkpoint '${name}'`;
 	if (bytes !== null) {

@@ -15,6 +15,7 @@ import { type Callback, monitoredValue, type SaveOptions, type StepLoss, type Tr
 import { type CheckpointLocation, checkParts, encodeCheckpoint, noteCheckpoint, stateOf } from './checkpoint';
 import { type CheckpointTree, releaseTree } from './checkpointTree';
 import { defaults } from './defaults';
+import type { Distribution } from './distribution';
 import { measure } from './evaluate';
 import { type Batch, type GradientPlan, Gradients } from './gradients';
 import { type EpochRecord, type History, type Setting, validationName } from './history';
@@ -37,6 +38,8 @@ export interface Plan extends GradientPlan {
 	readonly clip: Pick<FitOptions, 'clipGradNorm' | 'clipGradValue'>;
 	readonly callbacks: readonly Callback[];
 	readonly settings: Readonly<Record<string, Setting>>;
+	/** The job of several ranks that the run is part of; null alone. */
+	readonly distribution: Distribution | null;
 	/** The store of the run's own checkpoints, to resume after a lost device; null if it keeps none. */
 	readonly snapshots: CheckpointStore | null;
 }
@@ -216,7 +219,9 @@ export class TrainingLoop {
 				? await this.#searchStep(optimizer, group)
 				: offload !== null
 					? await this.#offloadedStep(group)
-					: drawFrom(generator, () => this.#plainStep(group));
+					: this.#plan.distribution !== null
+						? await this.#sharedStep(group, this.#plan.distribution)
+						: drawFrom(generator, () => this.#plainStep(group));
 		for (const [i, { samples }] of group.entries()) meters.add(values[i]!, samples, step, lr);
 		for (const { fields, weights } of group) {
 			discard(fields);
@@ -247,6 +252,15 @@ export class TrainingLoop {
 		}
 		const values = this.#gradients.ofGroup(group);
 		tidy(() => this.#takeStep());
+		return values;
+	}
+
+	/** A step with the mean of the gradients of all ranks. */
+	async #sharedStep(group: readonly Batch[], distribution: Distribution) {
+		const { generator, model } = this.#plan;
+		const values = drawFrom(generator, () => this.#gradients.ofGroup(group));
+		await distribution.synchronize(model);
+		drawFrom(generator, () => tidy(() => this.#takeStep()));
 		return values;
 	}
 
@@ -306,7 +320,9 @@ export class TrainingLoop {
 		const { meters, validation, objective, model, device, scheduler, generator } = this.#plan;
 		await this.#tell(await meters.flush());
 		if (meters.samples === 0) throw new ArgumentError('fit: the data yielded no batches');
-		const trained = await meters.results();
+		const results = await meters.results();
+		const { distribution } = this.#plan;
+		const trained = distribution === null ? results : await distribution.average(numbers(results));
 		meters.reset();
 		const values: Record<string, unknown> = { ...trained };
 		if (validation !== null) {
@@ -355,7 +371,9 @@ export class TrainingLoop {
 		} finally {
 			releaseTree(state);
 		}
-		for (const { name, store = defaults().checkpoints, afterwards } of saves) {
+		const { distribution } = this.#plan;
+		for (const { name, store: given = defaults().checkpoints, afterwards } of saves) {
+			const store = distribution?.shared(given) ?? given;
 			await store.write(name, bytes);
 			this.note({ name, store });
 			await afterwards?.();
@@ -425,6 +443,7 @@ export class TrainingLoop {
 			// A callback or a metric may refuse its state.
 			await this.#restoreLoop(loop);
 			restore();
+			this.#plan.distribution?.turn(this.#plan.generator);
 		} finally {
 			releaseTree(parts);
 		}

@@ -117,6 +117,12 @@ export interface FitOptions<M extends Module = Module> {
 	readonly onDeviceLost?: 'throw' | 'resume';
 	/** A checkpoint to resume from, with the same bits as an uninterrupted run. The other options must be those of that run. */
 	readonly resumeFrom?: string | ResumeConfig;
+	/**
+	 * Train on all ranks of the job of `wgrad/distributed`: each takes its part of every epoch, in batches of `batchSize`, and gradients, losses
+	 * and metrics are averaged. Needs a `seed`, the same on all ranks, and a dataset or tensors. Rank 0 reads and writes checkpoints, and shows
+	 * the progress. Default false.
+	 */
+	readonly distributed?: boolean;
 	/** 0: nothing; 1: a progress bar in a terminal, lines elsewhere; 2: one line per epoch. Default 1. */
 	readonly verbose?: 0 | 1 | 2;
 	/** Called at most a few times a second, for your own progress bar. */
@@ -137,7 +143,7 @@ const NAMES = [
 		'offload',
 		'ema',
 	] as const),
-	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'verbose', 'onProgress'] as const),
+	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'distributed', 'verbose', 'onProgress'] as const),
 ] as const;
 
 /** Throws for invalid options, before the run changes anything. */

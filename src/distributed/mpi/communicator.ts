@@ -15,6 +15,7 @@ export class MpiCommunicator implements Communicator {
 	readonly rank: number;
 	readonly size: number;
 	readonly engine: string;
+	readonly traffic = { calls: 0, bytes: 0 };
 	readonly #library: Library;
 	readonly #requests: Requests;
 	readonly #watchdog: Watchdog;
@@ -58,9 +59,12 @@ export class MpiCommunicator implements Communicator {
 		return { sequence: ++this.#sequence, what };
 	}
 
+	/** The datatype of what a call gives. */
 	#type(values: Values, what: string): Handle {
 		if (values.length > LARGEST_COUNT)
 			throw new DistributedError(`${what}: MPI moves at most ${LARGEST_COUNT} elements in one call. Split the tensor`);
+		this.traffic.calls++;
+		this.traffic.bytes += values.byteLength;
 		return this.#library.handles.types[typeOf(values)];
 	}
 
@@ -77,6 +81,14 @@ export class MpiCommunicator implements Communicator {
 		const type = this.#type(parts, what);
 		await this.#requests.start(this.#next(what), [parts, own], (request) =>
 			functions.reduceScatterBlock(parts, own, own.length, type, handles.ops[op], this.#comm, request),
+		);
+	}
+
+	async reduce(own: Values, result: Values, op: EngineOp, root: number, what: string): Promise<void> {
+		const { functions, handles } = this.#library;
+		const type = this.#type(own, what);
+		await this.#requests.start(this.#next(what), [own, result], (request) =>
+			functions.reduce(own, result, own.length, type, handles.ops[op], root, this.#comm, request),
 		);
 	}
 

@@ -25,6 +25,16 @@ export interface Functions {
 	) => number;
 	readonly allReduce: Reducing;
 	readonly reduceScatterBlock: Reducing;
+	readonly reduce: (
+		own: ArrayBufferView,
+		result: ArrayBufferView,
+		count: number,
+		type: Handle,
+		op: Handle,
+		root: number,
+		comm: Handle,
+		request: Uint8Array,
+	) => number;
 	readonly broadcast: (
 		values: ArrayBufferView,
 		count: number,
@@ -157,6 +167,7 @@ function declare(func: (definition: string) => unknown, H: string): Functions {
 		receiveNow: f(`Recv(void *, int, ${H}, int, int, ${H}, void *)`),
 		allReduce: f(`Iallreduce${reducing}`),
 		reduceScatterBlock: f(`Ireduce_scatter_block${reducing}`),
+		reduce: f(`Ireduce(void *, void *, int, ${H}, ${H}, int, ${H}, void *)`),
 		broadcast: f(`Ibcast(void *, int, ${H}, int, ${H}, void *)`),
 		allGather: f(`Iallgather${spreading}`),
 		allToAll: f(`Ialltoall${spreading}`),

@@ -10,6 +10,7 @@ import {
 	PowerSGDCompression,
 	saveCheckpoint,
 	TopKCompression,
+	traffic,
 } from 'wgrad/distributed';
 import { Mnist } from '../../../examples/mnist/data';
 import { mnistCnn } from '../../../examples/mnist/model';
@@ -19,6 +20,8 @@ export interface Training {
 	readonly model: 'mnist' | 'small';
 	readonly device?: Device;
 	readonly steps: number;
+	/** Default 0.05. */
+	readonly lr?: number;
 	readonly batch: number;
 	readonly overlap?: boolean;
 	/** Passes of accumulation a step. */
@@ -31,6 +34,10 @@ export interface Training {
 	readonly saveEvery?: number;
 	/** Where rank 0 writes the parameters, as float32. */
 	readonly out?: string;
+	/** Print the number of the process. */
+	readonly showPids?: boolean;
+	/** Print the bytes that rank 0 gave to MPI. */
+	readonly traffic?: boolean;
 	/** Print the loss of each step. */
 	readonly losses?: boolean;
 }
@@ -51,6 +58,7 @@ export async function training(text: string): Promise<void> {
 	const settings = JSON.parse(text) as Training;
 	const { steps, batch, device = 'cpu', accumulate = 1, clip, checkpoint, saveEvery = 5 } = settings;
 	const { rank, worldSize } = await initProcessGroup({ timeout: 60_000, agree: text });
+	if (settings.showPids) process.stdout.write(`process of rank ${rank}: ${process.pid}\n`);
 	await init({ device });
 	// Only rank 0's parameters count.
 	manualSeed(1 + rank);
@@ -63,7 +71,7 @@ export async function training(text: string): Promise<void> {
 		bucketCapMb: settings.bucketCapMb ?? 25,
 		compression: settings.compression === undefined ? null : compressions[settings.compression](),
 	});
-	const optimizer = new optim.SGD(model.parameters(), { lr: 0.05, momentum: 0.9 });
+	const optimizer = new optim.SGD(model.parameters(), { lr: settings.lr ?? 0.05, momentum: 0.9 });
 	let first = 0;
 	if (checkpoint !== undefined) {
 		const found = await loadCheckpoint(checkpoint, { model: net, optimizer }).catch((error: Error) => {
@@ -101,6 +109,7 @@ export async function training(text: string): Promise<void> {
 			if (rank === 0) console.log(`saved ${step + 1}`);
 		}
 	}
+	if (settings.traffic && rank === 0) console.log(`traffic of rank 0: ${traffic().bytes} bytes`);
 	const values = await Promise.all(net.parameters().map((parameter) => parameter.data()));
 	const digest = createHash('sha256');
 	for (const value of values) digest.update(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
