@@ -32,6 +32,8 @@ export interface Communicator {
 	readonly traffic: { calls: number; bytes: number };
 	/** Reduces `own` of all ranks into `result`, another array. */
 	allReduce(own: Values, result: Values, op: EngineOp, what: string): Promise<void>;
+	/** As `allReduce`, and returns when it is done. It has an order of its own beside the asynchronous calls. */
+	allReduceNow(own: Values, result: Values, op: EngineOp, what: string): void;
 	/** Reduces `own` of all ranks into `result` of rank `root`. The others' results are undefined. */
 	reduce(own: Values, result: Values, op: EngineOp, root: number, what: string): Promise<void>;
 	/** Copies `values` of rank `root` into those of the others. */
@@ -61,6 +63,10 @@ export class Alone implements Communicator {
 	readonly traffic = { calls: 0, bytes: 0 };
 
 	async allReduce(own: Values, result: Values): Promise<void> {
+		result.set(own);
+	}
+
+	allReduceNow(own: Values, result: Values): void {
 		result.set(own);
 	}
 

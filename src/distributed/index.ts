@@ -47,4 +47,5 @@ export {
 } from './search';
 export { loadCheckpoint, manualSeedByRank, SharedStore, saveCheckpoint } from './sharedStore';
 export { predictScaling, type Scaling, type ScalingOptions } from './simulate';
+export { convertSyncBatchNorm, SyncBatchNorm } from './syncBatchNorm';
 export { ZeroRedundancyOptimizer } from './zero';

@@ -74,7 +74,7 @@ if (mpi !== undefined) {
 	test('data parallelism keeps its promises', async () => {
 		const { code, output, errors } = await launch(mpi, 2, program, ['parallel']);
 		assert.is(code, 0, errors);
-		assert.is(output.match(/ hold$/gm)?.length, 12, output);
+		assert.is(output.match(/ hold$/gm)?.length, 13, output);
 	});
 
 	test('a rank that hangs ends the job, and is named', async () => {

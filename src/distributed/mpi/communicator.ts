@@ -20,7 +20,10 @@ export class MpiCommunicator implements Communicator {
 	readonly #requests: Requests;
 	readonly #watchdog: Watchdog;
 	readonly #comm: Handle;
+	/** For the calls that return when they are done. */
+	readonly #nowComm: Handle;
 	#sequence = 0;
+	#nowSequence = 0;
 
 	/** Starts MPI. `timeout` is the time in milliseconds that a call may wait for other ranks, `end` ends the job after that. */
 	constructor(library: Library, timeout: number, end: (message: string) => void) {
@@ -37,6 +40,7 @@ export class MpiCommunicator implements Communicator {
 		this.size = int[0]!;
 		// Communicators of our own: other code of the process may use the world.
 		this.#comm = this.#copy();
+		this.#nowComm = this.#copy();
 		this.#watchdog = new Watchdog(library, this.#copy(), this.rank, this.size, timeout, end);
 		this.#requests = new Requests(library, (longest) => this.#watchdog.see(longest));
 	}
@@ -81,6 +85,14 @@ export class MpiCommunicator implements Communicator {
 		const type = this.#type(parts, what);
 		await this.#requests.start(this.#next(what), [parts, own], (request) =>
 			functions.reduceScatterBlock(parts, own, own.length, type, handles.ops[op], this.#comm, request),
+		);
+	}
+
+	allReduceNow(own: Values, result: Values, op: EngineOp, what: string): void {
+		const { functions, handles } = this.#library;
+		const type = this.#type(own, what);
+		this.#requests.finish({ sequence: ++this.#nowSequence, what: what }, [own, result], (request) =>
+			functions.allReduce(own, result, own.length, type, handles.ops[op], this.#nowComm, request),
 		);
 	}
 

@@ -54,6 +54,22 @@ export class Requests {
 		});
 	}
 
+	/** As `start`, but returns when the request is complete. Other requests advance meanwhile. */
+	finish(waiting: Waiting, arrays: readonly ArrayBufferView[], issue: (request: Uint8Array) => number): void {
+		const request = new Uint8Array(8);
+		for (const array of [request, ...arrays]) void array.buffer;
+		let code = issue(request);
+		const pending = { ...waiting, request, arrays, since: performance.now(), resolve: () => {}, reject: () => {} };
+		const done = new Int32Array(1);
+		while (code === 0) {
+			code = this.#library.functions.test(request, done, this.#status);
+			if (done[0] !== 0) break;
+			this.advance();
+			this.watch(pending);
+		}
+		if (code !== 0) throw this.error(waiting.what, code);
+	}
+
 	/** Tests every request once. */
 	advance(): void {
 		const { test } = this.#library.functions;

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { init, manualSeed, mseLoss, nn, ones, optim, randn, type Tensor, tensor } from 'wgrad';
 import {
 	allGatherObject,
+	convertSyncBatchNorm,
 	crossValidate,
 	DiLoCo,
 	DistributedDataParallel,
@@ -25,6 +26,7 @@ export async function parallelChecks(): Promise<void> {
 	const { rank } = await initProcessGroup({ timeout: 60_000 });
 	await init({ device: 'cpu' });
 	const checks = {
+		syncBatchNorm,
 		shardedState,
 		outerSteps,
 		hyperParameters,
@@ -106,6 +108,33 @@ async function shardedState(): Promise<void> {
 		});
 		assert.ok(distance(sharded, plain) < 1e-6, `stage ${stage}: ${distance(sharded, plain)}`);
 	}
+}
+
+async function syncBatchNorm(rank: number): Promise<void> {
+	manualSeed(6);
+	// Batches of different sizes.
+	const [whole, target] = [randn([6, 3, 2, 2]).mul(3).add(1), randn([6, 3, 2, 2])];
+	const [start, length] = rank === 0 ? [0, 4] : [4, 2];
+	const alone = new nn.BatchNorm2d(3);
+	const x = whole.clone().requiresGrad_();
+	alone.forward(x).mul(target).sum().backward();
+	const parted = convertSyncBatchNorm(new nn.Sequential(new nn.BatchNorm2d(3)));
+	const part = whole.narrow(0, start, length).clone().requiresGrad_();
+	const y = parted.forward(part);
+	y.mul(target.narrow(0, start, length))
+		.sum()
+		.backward();
+	const near = async (a: Tensor, b: Tensor) => {
+		const [found, wanted] = [[...(await a.data())], [...(await b.data())]];
+		assert.ok(distance(found, wanted) < 1e-6, `${found} is not ${wanted}`);
+	};
+	await near(part.grad!, x.grad!.narrow(0, start, length));
+	await near(parted.getBuffer('0.running_mean'), alone.runningMean);
+	await near(parted.getBuffer('0.running_var'), alone.runningVar);
+	assert.equal(Object.keys(parted.stateDict()), Object.keys(new nn.Sequential(new nn.BatchNorm2d(3)).stateDict()));
+	parted.eval();
+	alone.eval();
+	await near(parted.forward(part), alone.forward(part));
 }
 
 async function outerSteps(rank: number): Promise<void> {
