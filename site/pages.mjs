@@ -6,7 +6,7 @@ export const GUIDES = [
 	},
 	{ text: 'Go deeper', pages: ['autograd', 'interpret', 'images', 'recurrent', 'fine-tuning', 'quantization', 'pruning'] },
 	{ text: 'Trained models', pages: ['models', 'formats', 'keras', 'onnx', 'inference'] },
-	{ text: 'Speed', pages: ['speed', 'compile', 'mixed-precision', 'tuning'] },
+	{ text: 'Speed', pages: ['speed', 'compile', 'distributed', 'mixed-precision', 'tuning'] },
 	{ text: 'Trouble', pages: ['debugging', 'reliability', 'platforms'] },
 	{ text: 'Reference', pages: ['operations', 'examples', 'how-it-works', 'design'] },
 ];
