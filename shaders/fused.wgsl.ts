@@ -40,12 +40,17 @@ export interface Step {
 }
 
 export interface FusedProgram {
+	/** An epilogue (see fusedEpilogue.wgsl.ts) is linear. */
 	readonly kind: 'linear' | 'rows';
+	/** For an epilogue: the place whose value the kernel before hands over, and the type of that value. */
+	readonly given?: number;
+	readonly givenType?: StorageType;
 	readonly buffers: readonly { readonly type: StorageType; readonly isVector: boolean; readonly isWritten: boolean }[];
 	readonly places: readonly Place[];
 	/** The places that are read before anything is written. */
 	readonly loads: readonly number[];
 	readonly steps: readonly Step[];
+	/** A step of -1 is the value that was handed over. */
 	readonly stores: readonly { readonly place: number; readonly step: number }[];
 	readonly walks: number;
 	readonly numbers: number;
@@ -66,10 +71,10 @@ export function dropoutFrame(input: StorageType, output: StorageType): StepFrame
 
 /** The vec4s that hold `count` words. */
 const quads = (count: number) => Math.max(1, Math.ceil(count / 4));
-const word = (name: string, i: number) => `p.${name}[${i >> 2}].${LANES[i & 3]}`;
+export const word = (name: string, i: number) => `p.${name}[${i >> 2}].${LANES[i & 3]}`;
 
 /** The parameters of a program: the frame's own, then as many offsets, strides, numbers and keys as it has. */
-function paramsOf({ kind, places, walks, numbers, keys }: FusedProgram): Parameters {
+export function paramsOf({ kind, places, walks, numbers, keys }: FusedProgram): Parameters {
 	const params: Record<string, Parameters[string]> = { size: 'u32', quads: 'u32', each: 'u32', rank: 'u32?' };
 	if (kind === 'rows') params.inner = 'u32';
 	params.offsets = `array<vec4<u32>, ${quads(places.length)}>`;
@@ -83,7 +88,7 @@ function paramsOf({ kind, places, walks, numbers, keys }: FusedProgram): Paramet
 }
 
 /** The functions of all steps. Equal ones are declared once; others of the same name get another. */
-class Functions {
+export class Functions {
 	readonly #byCode = new Map<string, string>();
 	readonly #names = new Map<string, string>();
 	#helpers = '';
@@ -156,36 +161,58 @@ class Functions {
 }
 
 /** Code that computes the steps from the loaded values `x0`, `x1`, ...; the results are `v0`, `v1`, ... */
-function stepLines({ steps, places, buffers }: FusedProgram, functions: Functions, indent: string): string {
+export function stepLines(
+	{ steps, places, buffers, given: start, givenType }: FusedProgram,
+	functions: Functions,
+	indent: string,
+): string {
 	return steps
 		.map((step, k) => {
 			const { name, extra } = functions.add(step);
 			const operands = Object.values(step.frame.operands).filter((operand) => operand !== false);
 			const given = operands.map((operand, i) => {
 				const { step: from, place } = step.inputs[i]!;
-				const [value, type] =
-					from === undefined ? [`x${place}`, buffers[places[place!]!.buffer]!.type] : [`v${from}`, steps[from]!.frame.output];
+				const loaded = place === start ? givenType : buffers[places[place ?? -1]?.buffer ?? -1]?.type;
+				const [value, type] = from === undefined ? [`x${place}`, loaded] : [`v${from}`, steps[from]!.frame.output];
 				const stored = operand.isOutput ? step.frame.output : operand.stored;
 				const bits = type === stored ? value : `bitcast<vec4<${stored}>>(${value})`;
 				return operand.computed === stored ? bits : `vec4<${operand.computed}>(${bits})`;
 			});
 			const arguments_ = { s: word('numbers', step.s), t: word('numbers', step.t), key: `p.keys[${step.key}]`, quad: 'quad' };
 			const call = `${name}(${[...given, ...extra.map((argument) => arguments_[argument])].join(', ')})`;
-			return `${indent}let v${k} = ${step.frame.output === 'f32' ? `rounded(${call}, zero)` : call};`;
+			return `${indent}let v${k} = ${rounded(step.frame.output, call)};`;
 		})
 		.join('\n');
 }
 
-/** Nothing of the arithmetic before reaches across; \`zero\` is 0, which compilers do not know. */
+/** Nothing of the arithmetic before reaches across; `zero` is 0, which compilers do not know. */
 const ROUNDED = `
 fn rounded(x: vec4<f32>, zero: vec4<u32>) -> vec4<f32> {
 	return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) + zero);
 }
 `;
 
-const walkAt = (walk: number, dim: string) => `p.strides[${walk > 3 ? `${8 * (walk >> 2)}u + ` : ''}${dim}].${LANES[walk & 3]}`;
+/** Without this, compilers widen a number as if it had not been narrowed before. */
+const ROUNDED_HALF = `
+fn roundedHalf(x: vec4<f16>, zero: vec4<u32>) -> vec4<f16> {
+	return bitcast<vec4<f16>>(bitcast<vec2<u32>>(x) + zero.xy);
+}
+`;
 
-function load(program: FusedProgram, number: number, position: string, indent: string): string {
+/** The value as it would be loaded after a store. */
+export function rounded(type: StorageType | undefined, value: string): string {
+	return type === 'f32' ? `rounded(${value}, zero)` : type === 'f16' ? `roundedHalf(${value}, zero)` : value;
+}
+
+/** The functions of `rounded` that the code calls. */
+export function roundingFunctions(code: string): string {
+	return `${code.includes('rounded(') ? ROUNDED : ''}${code.includes('roundedHalf(') ? ROUNDED_HALF : ''}`;
+}
+
+export const walkAt = (walk: number, dim: string) =>
+	`p.strides[${walk > 3 ? `${8 * (walk >> 2)}u + ` : ''}${dim}].${LANES[walk & 3]}`;
+
+export function load(program: FusedProgram, number: number, position: string, indent: string): string {
 	const { buffer, mode } = program.places[number]!;
 	const { type } = program.buffers[buffer]!;
 	const at = `${indent}let x${number}`;
@@ -244,8 +271,9 @@ function linearMain(program: FusedProgram, functions: Functions): string {
 }
 
 /** The result of a step in the type of the buffer, which may have been declared for another use of its bits. */
-function stored({ places, buffers, steps }: FusedProgram, place: number, step: number): string {
+export function stored({ places, buffers, steps }: FusedProgram, place: number, step: number): string {
 	const { type } = buffers[places[place]!.buffer]!;
+	if (step < 0) return `x${place}`;
 	return type === steps[step]!.frame.output ? `v${step}` : `bitcast<vec4<${type}>>(v${step})`;
 }
 
@@ -278,6 +306,14 @@ function rowsMain(program: FusedProgram, functions: Functions): string {
 	].join('\n');
 }
 
+/** The operations of a program, for readers of its code. */
+export const labelsOf = ({ steps }: FusedProgram): string =>
+	steps
+		.map(({ label }) => label)
+		.filter((label, i, all) => label !== all[i - 1])
+		.slice(0, 40)
+		.join(', ');
+
 /** The kernel of a program. Its buffers are `b0`, `b1`, ... */
 export function fusedKernel(program: FusedProgram) {
 	return makeKernel({
@@ -294,12 +330,8 @@ export function fusedKernel(program: FusedProgram) {
 			return {
 				bindings,
 				invocations: program.kind === 'rows' ? 'p.quads' : undefined,
-				functions: `${ROUNDED}${functions.code}`,
-				main: `	// ${program.steps
-					.map(({ label }) => label)
-					.filter((label, i, all) => label !== all[i - 1])
-					.slice(0, 40)
-					.join(', ')}\n${main}`,
+				functions: `${roundingFunctions(main)}${functions.code}`,
+				main: `	// ${labelsOf(program)}\n${main}`,
 			};
 		},
 	});

@@ -31,6 +31,8 @@ export interface ShaderSource {
 	readonly bindings: readonly Access[];
 	/** The names of these bindings. */
 	readonly names: readonly string[];
+	/** The parts of the code that a user wrote, by name. Errors count the lines of these. */
+	readonly written?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A variant key: plain values only, so that equal variants make equal pipelines. Never a shape. */
@@ -82,6 +84,8 @@ export interface KernelSource<B extends Bindings> {
 	readonly functions?: string;
 	/** The body of `main`. */
 	readonly main: string;
+	/** The parts of the code that a user wrote, by name. */
+	readonly written?: Readonly<Record<string, string>>;
 }
 
 interface Definition<V extends Variant, P extends Parameters, B extends Bindings> {
@@ -180,7 +184,7 @@ function mentions(code: string, name: string): boolean {
 
 function sourceOf<V extends Variant, P extends Parameters, B extends Bindings>(
 	{ layout, divisible, reportsIndices }: Kernel<V, P, B>,
-	{ bindings, workgroupSize = WORKGROUP_SIZE, invocations, enable = [], functions = '', main }: KernelSource<B>,
+	{ bindings, workgroupSize = WORKGROUP_SIZE, invocations, enable = [], functions = '', main, written }: KernelSource<B>,
 ): ShaderSource {
 	const all: Bindings = reportsIndices ? { ...bindings, [INDEX_RECORDS]: readWrite('atomic<u32>') } : bindings;
 	const bound = Object.entries(all).flatMap(([name, binding]) => (binding === false ? [] : [{ name, ...binding }]));
@@ -211,5 +215,6 @@ ${body}
 		code: extensions.map((extension) => `enable ${extension};\n`).join('') + code,
 		bindings: bound.map(({ access }) => access),
 		names: bound.map(({ name }) => name),
+		written,
 	};
 }

@@ -59,6 +59,16 @@ export {
 	zeros,
 } from './ops/creation';
 export * as fft from './ops/fourier';
+export {
+	defineKernel,
+	type KernelArray,
+	type KernelElement,
+	type KernelFunction,
+	type KernelOptions,
+	type KernelParameter,
+	type KernelValues,
+} from './ops/kernel';
+export { type KernelCheckOptions, kernelCheck } from './ops/kernelCheck';
 export * as linalg from './ops/linalg';
 export { promoteTypes, resultType } from './ops/promotion';
 export { rand, randint, randn, randperm } from './ops/random';

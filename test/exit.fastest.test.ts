@@ -1,6 +1,6 @@
 /** Programs and workers that end while the device works keep their own exit code and message, and the driver does not crash. */
 import { spawn } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,8 +12,10 @@ import { workers } from './soak/workers';
 const RUNS = 6;
 
 let folder: string;
-test.before(() => {
+let worker: string;
+test.before(async () => {
 	folder = scratchFolder('exit');
+	worker = await buildWorker();
 });
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -42,14 +44,17 @@ async function inParallel<T>(count: number, fn: () => Promise<T>): Promise<T[]> 
 	return results;
 }
 
-async function bundled(text: string): Promise<string> {
-	const source = join(folder, 'source.ts');
+async function bundled(name: string, text: string): Promise<string> {
+	const own = join(folder, name);
+	mkdirSync(own);
+	const source = join(own, 'source.ts');
 	writeFileSync(source, text);
-	return bundleProgram(source, folder);
+	return bundleProgram(source, own);
 }
 
-function build(end: string): Promise<string> {
+function build(name: string, end: string): Promise<string> {
 	return bundled(
+		name,
 		`import { init, nn, optim, randn } from 'wgrad';
 		await init({ device: 'webgpu' });
 		const model = new nn.Sequential(new nn.Linear(64, 64), new nn.ReLU(), new nn.Linear(64, 10));
@@ -65,7 +70,7 @@ function build(end: string): Promise<string> {
 }
 
 test('an uncaught error while kernels compile ends the program with its message', async () => {
-	const program = await build(`throw new Error('of the program');`);
+	const program = await build('throws', `throw new Error('of the program');`);
 	for (const { code, signal, errors } of await inParallel(RUNS, () => run(program))) {
 		assert.equal([code, signal], [1, null], errors);
 		assert.match(errors, 'Error: of the program');
@@ -73,7 +78,7 @@ test('an uncaught error while kernels compile ends the program with its message'
 });
 
 test('process.exit with reads pending ends the program with its code', async () => {
-	const program = await build('process.exit(3);');
+	const program = await build('exits', 'process.exit(3);');
 	for (const { code, signal, errors } of await inParallel(RUNS, () => run(program)))
 		assert.equal([code, signal], [3, null], errors);
 });
@@ -82,7 +87,9 @@ const WAITS = ['50', '400', '1500'];
 
 /** A program with a worker that trains until a message tells it how to end: `exit`, `throw`, or `shutdown`, after which it is terminated. */
 function buildWorker(): Promise<string> {
-	return bundled(`
+	return bundled(
+		'worker',
+		`
 		import { init, nn, optim, randn, shutdown, tidy } from 'wgrad';
 		import { isMainThread, parentPort, Worker } from 'node:worker_threads';
 		if (isMainThread) {
@@ -128,7 +135,8 @@ function buildWorker(): Promise<string> {
 				}
 			};
 			train().catch(() => {});
-		}`);
+		}`,
+	);
 }
 
 for (const [how, code, what] of [
@@ -137,9 +145,8 @@ for (const [how, code, what] of [
 	['shutdown', 6, 'has shut down its device and is terminated'],
 ] as const) {
 	test(`a worker that ${what} while it trains ends alone`, async () => {
-		const program = await buildWorker();
 		for (const wait of WAITS) {
-			const ended = await run(program, how, wait);
+			const ended = await run(worker, how, wait);
 			assert.equal([ended.code, ended.signal], [code, null], `after ${wait} ms: ${ended.errors}`);
 			if (how === 'throw') assert.match(ended.errors, 'in the worker: on purpose');
 		}

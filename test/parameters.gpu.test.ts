@@ -65,7 +65,8 @@ test('kernels read the parameters that launches give', async () => {
 	const backend = await createWebGPUBackend();
 	assert.ok(KERNELS.length > 90, `${KERNELS.length} kernels`);
 	assert.is(new Set(KERNELS.map(({ name }) => name)).size, KERNELS.length);
-	for (const family of Object.keys(families))
+	// Users define the kernels of the family `custom`.
+	for (const family of Object.keys(families).filter((name) => name !== 'customKernels'))
 		assert.ok(
 			KERNELS.some(({ name }) => `${name.split('.')[0]}Kernels` === family),
 			`the kernels of ${family}`,

@@ -73,7 +73,8 @@ if (options.watch) await watch(chosenFiles, options);
 const files = await chosenFiles();
 const isNamed = options.adapter !== undefined;
 const wanted = (/** @type {string} */ name) => !isNamed || options.adapter === name;
-const browser = new BrowserRunner();
+/** Each runs one page at a time. With one browser alone, the pages would still run after everything else has ended. */
+const browsers = [new BrowserRunner(), new BrowserRunner()];
 /**
  * Sums by environment. @type {Map<string, { adapter: string, files: number, passed: number, failed: number, seconds: number }>}
  */
@@ -95,7 +96,11 @@ function open(name, adapter) {
 /**
  * A piece of work for a lane: files that share a process or page.
  *
- * @typedef {{ environment: string, files: readonly string[], run: (onReport: (report: Report) => void) => Promise<void> }} Job
+ * @typedef {{
+ *   environment: string,
+ *   files: readonly string[],
+ *   run: (onReport: (report: Report) => void, browser?: BrowserRunner) => Promise<void>
+ * }} Job
  */
 
 /** Jobs that wait to run, while more may still be added. */
@@ -227,12 +232,12 @@ function isBuilt() {
 async function planBrowser() {
 	const paths = await bundled('browser', wanted('chromium') ? files.filter((file) => environmentsOf(file).chromium) : []);
 	if (paths.size === 0) return;
-	await browser.start(BUNDLES);
-	const adapter = await browser.probe().catch((error) => {
+	await Promise.all(browsers.map((browser) => browser.start(BUNDLES)));
+	const adapter = await browsers[0]?.probe().catch((error) => {
 		console.log(error.message);
 		return '';
 	});
-	if (adapter === '') {
+	if (!adapter) {
 		fail('Chromium: it did not start, or has no WebGPU adapter');
 		return;
 	}
@@ -240,8 +245,8 @@ async function planBrowser() {
 	const jobs = inSessions([...paths.keys()]).map((fellows) => ({
 		environment: 'chromium',
 		files: fellows,
-		run: (/** @type {(report: Report) => void} */ onReport) =>
-			browser.run(
+		run: async (/** @type {(report: Report) => void} */ onReport, /** @type {BrowserRunner | undefined} */ browser) =>
+			browser?.run(
 				fellows.map((file) => paths.get(file) ?? ''),
 				timeout,
 				onReport,
@@ -260,14 +265,14 @@ function withoutMarks(output) {
 	return lines.join('\n').trim();
 }
 
-/** @param {Job} job */
-async function perform({ environment, files, run }) {
+/** @param {Job} job @param {BrowserRunner} [browser] */
+async function perform({ environment, files, run }, browser) {
 	let start = performance.now();
 	let done = 0;
 	await run((report) => {
 		account(environment, files[done++] ?? '', report, (performance.now() - start) / 1000);
 		start = performance.now();
-	});
+	}, browser);
 }
 
 /**
@@ -297,21 +302,21 @@ function account(environment, file, { outcome, problem, output }, seconds) {
 	if (printed !== '' && (failed > 0 || options.verbose)) console.log(`  it printed:\n${printed.replace(/^/gm, '    ')}\n`);
 }
 
-/** @param {Jobs} jobs */
-async function performAll(jobs) {
-	for (let job = await jobs.next(); job !== undefined; job = await jobs.next()) await perform(job);
+/** @param {Jobs} jobs @param {BrowserRunner} [browser] */
+async function performAll(jobs, browser) {
+	for (let job = await jobs.next(); job !== undefined; job = await jobs.next()) await perform(job, browser);
 }
 
-// Pages share one browser, which does not survive a page that hangs, so they run one after another. There are two jobs more than
-// processors: software adapters compile on one thread, and a test waits while they do.
+// A browser does not survive a page that hangs, so it has one page at a time. There are two jobs more than processors: software
+// adapters compile on one thread, and a test waits while they do.
 const lanes = Math.min(availableParallelism(), 8) + 2;
 await Promise.all([
 	planNode().finally(() => inNode.complete()),
 	planBrowser().finally(() => inBrowser.complete()),
-	performAll(inBrowser).then(() => performAll(inNode)),
-	...Array.from({ length: lanes - 1 }, () => performAll(inNode)),
+	...browsers.map((browser) => performAll(inBrowser, browser).then(() => performAll(inNode))),
+	...Array.from({ length: lanes - browsers.length }, () => performAll(inNode)),
 ]);
-await browser.close();
+for (const browser of browsers) await browser.close();
 
 console.log('');
 let passed = 0;

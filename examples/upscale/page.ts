@@ -83,7 +83,7 @@ async function open(picture: Blob, network: Network, device: Device): Promise<vo
 			target.putImageData(pixels, left, top);
 			const seconds = (performance.now() - start) / 1000;
 			show('seconds', seconds.toFixed(1));
-			show('speed', ((done * width * height * FACTOR ** 2 * 1e-6) / seconds).toFixed(2));
+			show('speed', ((done * width * height * FACTOR ** 2 * 1e-6) / seconds).toPrecision(2));
 			showProgress(done, `${(100 * done).toFixed(0)} %`);
 			if (isStopped()) break;
 		}

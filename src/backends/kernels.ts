@@ -5,6 +5,7 @@
 import { defineFamily } from './contract/families';
 import { attention } from './cpu/attention';
 import { conv } from './cpu/conv';
+import { custom } from './cpu/custom';
 import { elementwise } from './cpu/elementwise';
 import { embedding } from './cpu/embedding';
 import { gradScaler } from './cpu/gradScaler';
@@ -25,6 +26,7 @@ import { sample } from './cpu/sample';
 import { softmax } from './cpu/softmax';
 import { attentionKernels as attentionOnGpu } from './webgpu/attention';
 import { convKernels as convOnGpu } from './webgpu/conv';
+import { customKernels as customOnGpu } from './webgpu/custom';
 import { elementwiseKernels as elementwiseOnGpu } from './webgpu/elementwise';
 import { embeddingKernels as embeddingOnGpu } from './webgpu/embedding';
 import { gradScalerKernels as gradScalerOnGpu } from './webgpu/gradScaler';
@@ -46,6 +48,7 @@ import { softmaxKernels as softmaxOnGpu } from './webgpu/softmax';
 
 export const attentionKernels = defineFamily(attention, attentionOnGpu);
 export const convKernels = defineFamily(conv, convOnGpu);
+export const customKernels = defineFamily(custom, customOnGpu);
 export const elementwiseKernels = defineFamily(elementwise, elementwiseOnGpu);
 export const embeddingKernels = defineFamily(embedding, embeddingOnGpu);
 export const gradScalerKernels = defineFamily(gradScaler, gradScalerOnGpu);

@@ -11,7 +11,7 @@ import { currentOperation } from './scope';
 
 /** Of smaller storages, one in SHARE records its call site and counts for SHARE, because recording takes longer than computing them. */
 const LARGE_BYTES = 64 * 1024;
-const SHARE = 16;
+const SHARE = 64;
 
 /** The memory that one call site allocated and the program still holds. The share of small storages is estimated. */
 export class AllocationSite {

@@ -5,10 +5,14 @@ import {
 	type Compiled,
 	type CompileReport,
 	compile,
+	conv2d,
 	counters,
 	dropout,
+	gelu,
 	init,
+	layerNorm,
 	manualSeed,
+	matmul,
 	noGrad,
 	rand,
 	relu,
@@ -131,6 +135,53 @@ const FUSED: Record<string, { body: Body; shapes?: [number[], number[]]; launche
 for (const [name, { body, shapes, launches }] of Object.entries(FUSED)) {
 	test(`fuses ${name}`, async () => {
 		const plan = await requireSame(body, ...(shapes ?? []));
+		assert.is(plan.launches, launches);
+		assert.ok(plan.eagerLaunches > launches);
+	});
+}
+
+const EPILOGUES: Record<string, { body: Body; shapes: [number[], number[]]; launches: number }> = {
+	'a product, by quads': {
+		body: (x, y) => gelu(matmul(x, y).add(x)).mul(y.select(0, 0)),
+		shapes: [
+			[8, 8],
+			[8, 8],
+		],
+		launches: 1,
+	},
+	'a product, by elements': {
+		body: (x, y) => dropout(relu(matmul(x, y)), { p: 0.4 }).add(x),
+		shapes: [
+			[5, 7],
+			[7, 7],
+		],
+		launches: 1,
+	},
+	'a product that others read': {
+		body: (x, y) => {
+			const z = matmul(x, y);
+			return [z, z.tanh(), z.transpose(0, 1).add(1)];
+		},
+		shapes: [
+			[6, 6],
+			[6, 6],
+		],
+		launches: 2,
+	},
+	'a convolution': {
+		body: (x, y) => relu(conv2d(x, y, null, { padding: 1 })).mul(x),
+		shapes: [
+			[2, 4, 6, 5],
+			[4, 4, 3, 3],
+		],
+		launches: 2,
+	},
+	'normalised rows': { body: (x, y) => layerNorm(x, [8]).mul(y).add(x), shapes: [[6, 8], [8]], launches: 1 },
+};
+
+for (const [name, { body, shapes, launches }] of Object.entries(EPILOGUES)) {
+	test(`operations join ${name}`, async () => {
+		const plan = await requireSame(body, ...shapes);
 		assert.is(plan.launches, launches);
 		assert.ok(plan.eagerLaunches > launches);
 	});

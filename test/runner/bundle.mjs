@@ -18,8 +18,8 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  *
  * `.gpu.test.ts` files in `parity`, `random` and `golden` are proofs: they test kernels on many inputs. Those of attention are
  * slow if the adapter has no subgroups or hides that it is software, because lavapipe then compiles each kernel for half a
- * minute. Tests in `parity`, `random` and `float16` spend most of their time compiling kernels that compute little, except those
- * of large grids.
+ * minute. Most `.gpu.test.ts` files, and those of `compile`, spend most of their time compiling kernels that compute little. The
+ * exceptions train, or compute large grids.
  *
  * @param {string} file
  */
@@ -35,7 +35,8 @@ export function environmentsOf(file) {
 		proof: everywhere && /^(parity|random|golden)\//.test(file),
 		random: file.startsWith('random/'),
 		slowProof: /^((parity|random)\/attention|golden\/gpt2)/.test(file),
-		mostlyCompiles: everywhere && /^(parity|random|float16)\/(?!grids)/.test(file),
+		mostlyCompiles:
+			(everywhere && !/^(parity\/grids|golden\/training|memory|runtime|examples\/)/.test(file)) || file.startsWith('compile/'),
 		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-page)\./.test(file),
 		takesMinutes: /^(package|exit|parity\/(grids|attentionForms)|examples\/\w+-page)\./.test(file),
 	};

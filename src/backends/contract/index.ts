@@ -12,6 +12,7 @@ import type { DeviceLostError } from '../../core/errors';
 import type { Shape } from '../../core/shape';
 import type { AttentionKernels } from './attention';
 import type { ConvKernels } from './conv';
+import type { CustomKernels } from './custom';
 import type { ElementwiseKernels } from './elementwise';
 import type { EmbeddingKernels } from './embedding';
 import type { GradScalerKernels } from './gradScaler';
@@ -60,7 +61,8 @@ export interface Kernels
 		LinalgKernels,
 		LossKernels,
 		OptimizerKernels,
-		GradScalerKernels {}
+		GradScalerKernels,
+		CustomKernels {}
 
 export interface Backend {
 	readonly device: DeviceName;

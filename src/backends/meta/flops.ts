@@ -102,6 +102,7 @@ const COUNTS: Counts = {
 	quantizedEmbedding: (_, { y }) => 2 * size(y),
 	dequantizeWeight: (_, { y }) => 2 * size(y),
 
+	custom: none,
 	embedding: none,
 	checkIndices: none,
 	gather: none,

@@ -189,6 +189,17 @@ function descriptor(label: string, layout: Layout, module: GPUShaderModule): GPU
 	return { label, layout: layout.pipeline, compute: { module, entryPoint: 'main' } };
 }
 
+/** The place of a line: in a part that a user wrote, or in the whole source. */
+function placeOf(line: number, { code, written = {} }: ShaderSource): string {
+	for (const [name, text] of Object.entries(written)) {
+		const start = text === '' ? -1 : code.indexOf(text);
+		if (start < 0) continue;
+		const own = line - code.slice(0, start).split('\n').length + 1;
+		if (own >= 1 && own <= text.split('\n').length) return `${name}, line ${own}`;
+	}
+	return `line ${line}`;
+}
+
 /** An error that names the kernel and variant and shows the lines of WGSL that the compiler rejects. */
 async function explainCompilation(key: string, source: ShaderSource, module: GPUShaderModule, cause: unknown): Promise<Error> {
 	const { messages } = await module.getCompilationInfo();
@@ -196,7 +207,7 @@ async function explainCompilation(key: string, source: ShaderSource, module: GPU
 	const lines = source.code.split('\n');
 	const shown = errors.map((entry) => {
 		const mark = '^'.padStart(entry.linePos);
-		return `  line ${entry.lineNum}: ${entry.message}\n    ${lines[entry.lineNum - 1] ?? ''}\n    ${mark}`;
+		return `  ${placeOf(entry.lineNum, source)}: ${entry.message}\n    ${lines[entry.lineNum - 1] ?? ''}\n    ${mark}`;
 	});
 	return new DeviceError(`the shader ${key} does not compile:\n${shown.length > 0 ? shown.join('\n') : String(cause)}`, {
 		cause,

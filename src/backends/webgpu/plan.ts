@@ -117,9 +117,9 @@ export class Plan implements LaunchPlan {
 		const buffers: Record<string, Storage> = {};
 		const isWhole = 'pipeline' in launch;
 		const pipeline = isWhole ? launch.pipeline : pipelines.get(record.kernel, record.variant);
-		const [x, y] = isWhole ? [launch.x, launch.y] : commands.folded(record.grid[0]);
-		const z = isWhole ? launch.z : 1;
-		const planned = { record: { ...record, words, buffers }, pipeline, group: undefined, x, y, z, operation };
+		const [x, y] = isWhole ? [launch.x, launch.y] : launch.isPlaced ? record.grid : commands.folded(record.grid[0]);
+		const z = isWhole ? launch.z : (record.grid[2] ?? 1);
+		const planned = { record: { ...record, words, buffers }, pipeline, group: undefined, x, y: y ?? 1, z, operation };
 		for (const [i, slot] of slots.entries()) {
 			if (slot < 0) continue;
 			const place = this.#places[slot]!;

@@ -1,6 +1,7 @@
 /** Makes one launch of several elementwise operations. */
 import { type FusedProgram, fusedKernel, type Place } from '../../../../shaders/fused.wgsl';
-import { type StorageType, WORKGROUP_SIZE } from '../../../../shaders/shader';
+import { epilogueValues, storesQuads, withEpilogue } from '../../../../shaders/fusedEpilogue.wgsl';
+import { type Kernel, type StorageType, WORKGROUP_SIZE } from '../../../../shaders/shader';
 import { ownsTailAt, quadsEach } from '../elementwisePlan';
 import type { Gpu, Launch } from '../launch';
 import { gpuBytes } from '../memory';
@@ -19,12 +20,16 @@ export interface Composed {
 	/** The words at which keys begin, and how many keys of the recording came before each. */
 	readonly draws: readonly { readonly at: number; readonly draw: number }[];
 	readonly operation: string;
+	/** Whether the grid is that of a launch that was recorded; else it is a row of workgroups, which may be folded. */
+	readonly isPlaced: boolean;
 }
 
 /** An access of the kernel: what it loads, or the last of what it stores there. */
 interface Value {
 	readonly access: Access;
 	isLoaded: boolean;
+	/** Whether a kernel before hands it over. */
+	readonly isGiven: boolean;
 	/** The step that computes it; -1 if it is only loaded. */
 	step: number;
 }
@@ -61,11 +66,16 @@ export function composed(
 		const known = numbers.indexOf(bits);
 		return known >= 0 ? known : numbers.push(bits) - 1;
 	};
+	const { head } = operations[0]!;
 	operations.forEach((operation, k) => {
+		if (operation.head !== undefined) {
+			values.push({ access: operation.output, isLoaded: false, isGiven: true, step: -1 });
+			return;
+		}
 		const inputs = operation.inputs.map((access) => {
 			let value = find(access);
 			if (value === undefined) {
-				value = { access, isLoaded: true, step: -1 };
+				value = { access, isLoaded: true, isGiven: false, step: -1 };
 				values.push(value);
 			}
 			return value.step >= 0 ? { step: value.step } : { value };
@@ -81,19 +91,25 @@ export function composed(
 			key: isRandom ? keys.push(launches[k]!) - 1 : 0,
 		});
 		const known = find(output);
-		if (known !== undefined) known.step = k;
-		else values.push({ access: output, isLoaded: false, step: k });
+		const step = steps.length - 1;
+		if (known !== undefined) known.step = step;
+		else values.push({ access: output, isLoaded: false, isGiven: false, step });
 	});
-	const used = values.filter((value) => value.isLoaded || (value.step >= 0 && isNeeded(value.access.slot)));
-	const stores = used.flatMap((value, place) =>
-		value.step >= 0 && isNeeded(value.access.slot) ? [{ place, step: value.step }] : [],
-	);
-	if (stores.length === 0) return null;
-	const bound = [...new Set(used.map(({ access }) => access.slot))];
-	if (bound.length > gpu.limits.maxStorageBuffersPerShaderStage) return undefined;
+	const isStoredValue = ({ step, isGiven, access }: Value) => (step >= 0 || isGiven) && isNeeded(access.slot);
+	const used = values.filter((value) => value.isLoaded || value.isGiven || isStoredValue(value));
+	const stores = used.flatMap((value, place) => (isStoredValue(value) ? [{ place, step: value.step }] : []));
+	if (stores.length === 0) return head === undefined ? null : undefined;
+	const bound = [...new Set(used.flatMap((value) => (value.isLoaded || isStoredValue(value) ? [value.access.slot] : [])))];
+	// The kernel before keeps all its buffers except the one for its result.
+	const others = head === undefined ? 0 : launches[0]!.slots.length - 1;
+	if (bound.length + others > gpu.limits.maxStorageBuffersPerShaderStage) return undefined;
 	const { size } = operations[0]!;
 	const isStored = (i: number) => stores.some(({ place }) => place === i);
-	const walks = rowWalks(used, isStored) ?? linearWalks(used, isStored, size, slots);
+	const isQuad = head && storesQuads(launches[0]!.record.kernel, launches[0]!.record.variant, head.out);
+	if (isQuad && size % 4 > 0) return undefined;
+	const walks =
+		(head === undefined ? rowWalks(used, isStored) : undefined) ??
+		linearWalks(used, isStored, size, isQuad === false ? undefined : slots);
 	if (walks === undefined) return undefined;
 
 	const types = bound.map((slot) => typeOf(used.filter(({ access }) => access.slot === slot)));
@@ -101,9 +117,10 @@ export function composed(
 	const [places, tables] = tabulated(used, bound, walks);
 	const program: FusedProgram = {
 		kind: walks.kind,
+		...(head !== undefined && { given: 0, givenType: operations[0]!.output.type }),
 		buffers: bound.map((slot, b) => ({
 			type: types[b]!,
-			isVector: places.every(({ buffer, mode }) => buffer !== b || mode === 'f' || mode === 'v'),
+			isVector: isQuad !== false && places.every(({ buffer, mode }) => buffer !== b || mode === 'f' || mode === 'v'),
 			isWritten: stores.some(({ place }) => used[place]!.access.slot === slot),
 		})),
 		places,
@@ -119,8 +136,9 @@ export function composed(
 		numbers: numbers.length,
 		keys: keys.length,
 	};
-	const kernel = fusedKernel(program);
-	if (kernel.layout.words > SLOT_WORDS) return undefined;
+	const made = composedKernel(launches[0]!, head, program);
+	if (made === undefined || made.kernel.layout.words > SLOT_WORDS) return undefined;
+	const { kernel } = made;
 
 	const rank = walks.sizes.length;
 	const count = Math.ceil(size / 4);
@@ -135,29 +153,47 @@ export function composed(
 		each,
 		rank,
 		inner,
-		offsets: used.map(({ access: { map } }, i) => (['f', 'v'].includes(walks.modes[i]!) ? map.offset / 4 : map.offset)),
+		offsets: used.map(({ access: { map } }, i) =>
+			isQuad !== false && ['f', 'v'].includes(walks.modes[i]!) ? map.offset / 4 : map.offset,
+		),
 		sizes: walks.sizes,
 		strides: interleaved(tables, rank),
 		numbers,
 		keys: keys.flatMap(({ words, keyAt }) => [...words.subarray(keyAt, keyAt + 4)]),
 	};
-	const words = packParameters(kernel as never, params, 0);
-	const keysAt = kernel.layout.fields.find(({ name }) => name === 'keys')?.at ?? 0;
-	const bytes = used.reduce(
-		(sum, { access: { slot } }, i) => sum + gpuBytes(slots[slot]!.dtype) * (isStored(i) && used[i]!.isLoaded ? 2 : 1),
-		0,
+	const first = launches[0]!;
+	const given = head === undefined ? params : { ...first.record.params, ...epilogueValues(params) };
+	const words = packParameters(kernel, given, 0);
+	const keysAt = kernel.layout.fields.find(({ name }) => name === 'keys' || name === 'fusedKeys')?.at ?? 0;
+	const widths = used.map(
+		({ access, isLoaded }, i) => gpuBytes(slots[access.slot]!.dtype) * (Number(isStored(i)) + Number(isLoaded)),
 	);
-	const record = {
+	const record: Launch = {
+		...(head !== undefined && { check: first.record.check }),
 		kernel,
 		variant: { program: numberOfProgram(kernel.source({}).code) },
 		buffers: {},
 		params: {},
-		grid: [groups],
-		flops: operations.reduce((sum, { flops }) => sum + flops, 0) * size,
-		bytes: bytes * size,
-	} as unknown as Launch;
+		grid: head === undefined ? [groups] : [first.x, first.y, first.z],
+		flops: operations.reduce((sum, { flops }) => sum + flops, 0) * size + (head === undefined ? 0 : first.record.flops),
+		bytes: widths.reduce((sum, width) => sum + width, 0) * size + (head === undefined ? 0 : first.record.bytes),
+	};
 	const draws = keys.map((launch, k) => ({ at: keysAt + 4 * k, draw: drawOf(launch) }));
-	return { record, words, slots: bound, draws, operation: [...new Set(launches.map(({ operation }) => operation))].join(', ') };
+	const operation = [...new Set(launches.map((launch) => launch.operation))].join(', ');
+	if (head === undefined) return { record, words, slots: bound, draws, operation, isPlaced: false };
+	const kept = made.names.map((name) => first.slots[first.pipeline.names.indexOf(name)]!);
+	const reports = first.slots.filter((slot) => slot < 0);
+	return { record, words, slots: [...kept, ...bound, ...reports], draws, operation, isPlaced: true };
+}
+
+function composedKernel(
+	first: RecordedLaunch,
+	head: Operation['head'],
+	program: FusedProgram,
+): { kernel: Kernel; names: string[] } | undefined {
+	if (head === undefined) return { kernel: fusedKernel(program) as unknown as Kernel, names: [] };
+	const made = withEpilogue(first.record.kernel, first.record.variant, head.out, program);
+	return made && { kernel: made.kernel as unknown as Kernel, names: made.names };
 }
 
 /** Programs with the same code share a pipeline. */
@@ -212,21 +248,28 @@ function rowWalks(values: readonly Value[], isStored: (i: number) => boolean): W
 	return { kind: 'rows', modes, sizes, strides: units };
 }
 
+/** Without `slots`, each element is computed by itself, at any place. */
 function linearWalks(
 	values: readonly Value[],
 	isStored: (i: number) => boolean,
 	size: number,
-	slots: readonly Slot[],
+	slots: readonly Slot[] | undefined,
 ): Walks | undefined {
 	const modes = values.map(({ access: { slot, map } }, i): Mode => {
+		if (slots === undefined) return isConsecutive(map) ? 'f' : size > 1 && isConstant(map) && !isStored(i) ? 'c' : 's';
 		if (isConsecutive(map) && map.offset % 4 === 0) {
 			if (!isStored(i) || ownsTailAt(map.offset, size, slots[slot]!.length)) return 'f';
 		} else if (size > 1 && isConstant(map) && !isStored(i)) return 'c';
 		return 's';
 	});
+	if (slots === undefined) return walked(values, modes);
 	// A buffer is declared once: as quads, or else as elements.
 	const scalar = new Set(values.flatMap(({ access }, i) => (modes[i] === 'f' ? [] : [access.slot])));
 	const final = modes.map((mode, i): Mode => (mode === 'f' && scalar.has(values[i]!.access.slot) ? 's' : mode));
+	return walked(values, final);
+}
+
+function walked(values: readonly Value[], final: readonly Mode[]): Walks | undefined {
 	if (!final.includes('s')) return { kind: 'linear', modes: final, sizes: [], strides: final.map(() => []) };
 	const walking = values.filter((_, i) => final[i] === 's');
 	const lists = strideLists(walking, (map) => !isConstant(map));

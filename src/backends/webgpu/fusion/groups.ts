@@ -27,6 +27,8 @@ interface Cluster {
 	flops: number;
 	readonly uses: Map<number, Use[]>;
 	readonly bends: Map<string, readonly number[]>;
+	/** The slots that a kernel uses besides its output, if the operations are its epilogue. */
+	others: readonly number[] | undefined;
 }
 
 /** The launches in their new order; those of a list become one. */
@@ -57,12 +59,14 @@ export function grouped(launches: readonly RecordedLaunch[], operations: readonl
 }
 
 function clusterOf(i: number, operation: Operation | undefined): Cluster {
+	const others = operation?.head?.others;
 	const cluster: Cluster = {
 		members: [i],
 		size: operation?.size ?? -1,
 		flops: operation?.flops ?? 0,
 		uses: new Map(),
 		bends: new Map(),
+		others,
 	};
 	if (operation === undefined) return cluster;
 	for (const { slot, map } of operation.inputs) addUse(cluster, slot, map, false);
@@ -103,6 +107,9 @@ function successors(launches: readonly RecordedLaunch[]): Set<number>[] {
 
 function areCompatible(a: Cluster, b: Cluster, now: number): boolean {
 	if (a.size !== b.size || a.flops + b.flops > MOST.flops || a.members.length + b.members.length > MOST.operations) return false;
+	if (a.others !== undefined && b.others !== undefined) return false;
+	// An epilogue cannot write what its kernel needs.
+	if (a.others?.some((slot) => isWrittenBy(b, slot)) || b.others?.some((slot) => isWrittenBy(a, slot))) return false;
 	let isLinked = false;
 	for (const [slot, uses] of a.uses) {
 		for (const other of b.uses.get(slot) ?? []) {
@@ -115,6 +122,10 @@ function areCompatible(a: Cluster, b: Cluster, now: number): boolean {
 	}
 	if (!isLinked && now - Math.max(...(a.members.at(-1) === now ? b : a).members.slice(-1)) > NEAR) return false;
 	return commonSizes([...a.bends.values(), ...b.bends.values()], a.size) !== undefined;
+}
+
+function isWrittenBy({ uses }: Cluster, slot: number): boolean {
+	return uses.get(slot)?.some(({ isWritten }) => isWritten) ?? false;
 }
 
 /** Whether a launch outside of both depends on one and comes before the other. `now` is the last launch that may be in a cluster of several. */
@@ -143,6 +154,7 @@ function isBetween(a: Cluster, b: Cluster, clusters: readonly Cluster[], after: 
 function join(kept: Cluster, gone: Cluster): void {
 	kept.members = [...kept.members, ...gone.members].sort((x, y) => x - y);
 	kept.flops += gone.flops;
+	kept.others ??= gone.others;
 	for (const [slot, uses] of gone.uses) for (const { map, isWritten } of uses) addUse(kept, slot, map, isWritten);
 }
 

@@ -3,7 +3,7 @@ import type { Gpu } from '../launch';
 import type { RecordedLaunch, Recording } from '../recording';
 import { type Composed, composed } from './compose';
 import { grouped } from './groups';
-import { type Operation, operationOf } from './operations';
+import { headOf, type Operation, operationOf } from './operations';
 
 export type { Composed } from './compose';
 
@@ -24,7 +24,10 @@ export function fused(
 	barriers: readonly number[],
 ): Fusion | null {
 	const { launches, slots } = recording;
-	const operations = launches.map(operationOf);
+	const operations = launches.map(
+		(launch, i) =>
+			operationOf(launch) ?? headOf(launch, (slot) => slots[slot]!.origin === 'made' && slots[slot]!.first === i, slots),
+	);
 	const users = new Map<number, Set<number>>();
 	launches.forEach((launch, i) => {
 		for (const slot of launch.slots) users.set(slot, (users.get(slot) ?? new Set()).add(i));
@@ -32,9 +35,11 @@ export function fused(
 	const result: FusedLaunch[] = [];
 
 	const emit = (members: readonly number[]): void => {
-		const own = members.map((i) => launches[i]!);
-		const known = members.map((i) => operations[i]);
-		if (known.includes(undefined)) {
+		const isHead = (i: number) => operations[i]?.head !== undefined;
+		const ordered = [...members.filter(isHead), ...members.filter((i) => !isHead(i))];
+		const own = ordered.map((i) => launches[i]!);
+		const known = ordered.map((i) => operations[i]);
+		if (known.includes(undefined) || (own.length === 1 && known[0]!.head !== undefined)) {
 			result.push(...own);
 			return;
 		}

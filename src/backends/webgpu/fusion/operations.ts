@@ -4,7 +4,8 @@ import { dropoutFrame, type StepFrame } from '../../../../shaders/fused.wgsl';
 import type { ParameterValues, ViewValue } from '../../../../shaders/parameters';
 import { randomMask } from '../../../../shaders/random.wgsl';
 import type { StorageType } from '../../../../shaders/shader';
-import type { RecordedLaunch } from '../recording';
+import { storageType } from '../launch';
+import type { RecordedLaunch, Slot } from '../recording';
 import { type IndexMap, indexMap } from './maps';
 
 /** Elements of a slot. */
@@ -26,6 +27,47 @@ export interface Operation {
 	readonly isRandom: boolean;
 	/** Floating-point operations for an element. */
 	readonly flops: number;
+	/** For another kernel that elementwise operations may follow: its buffer, and the slots of its other buffers. */
+	readonly head?: { readonly out: string; readonly others: readonly number[] };
+}
+
+/** Kernels that store each element of a buffer once, and do not read it: the buffer's name. */
+const HEADS: Readonly<Record<string, string>> = {
+	'matmul.tile': 'out',
+	'matmul.workgroup': 'out',
+	'matmul.vector': 'out',
+	'matmul.sum': 'out',
+	'conv.correlate': 'y',
+	'conv.correlateTiled': 'y',
+	'norm.rows': 'result',
+	'indexing.gatherRows': 'y',
+	'pool.maxGrad': 'gradX',
+};
+
+/** A launch that elementwise operations may follow in the same kernel: it alone writes a whole slot, before any other uses it. */
+export function headOf(
+	{ record, pipeline, slots, keyAt }: RecordedLaunch,
+	isOnlyWriter: (slot: number) => boolean,
+	all: readonly Slot[],
+): Operation | undefined {
+	const out = HEADS[record.kernel.name];
+	if (out === undefined || keyAt >= 0) return undefined;
+	const slot = slots[pipeline.names.indexOf(out)]!;
+	if (!isOnlyWriter(slot)) return undefined;
+	const size = all[slot]!.length;
+	const type = storageType(all[slot]!);
+	return {
+		label: record.kernel.name,
+		frame: { operands: {}, output: type, value: '' },
+		size,
+		inputs: [],
+		output: { slot, map: indexMap(0, [size], [1]), type },
+		s: 0,
+		t: 0,
+		isRandom: false,
+		flops: 0,
+		head: { out, others: slots.filter((other) => other >= 0 && other !== slot) },
+	};
 }
 
 /** The elementwise operation of a launch; undefined if it is another one. */
