@@ -1,16 +1,18 @@
 /**
  * Loss scaling without a readback.
  *
- * unscale      one invocation for each element: divides a gradient by the scale, and sets `found` to 1 if an element is infinite or NaN.
+ * unscale      one invocation for each element, or for four: divides gradients by the scale, and sets `found` to 1 if an element is infinite
+ *              or NaN. One launch takes as many gradients as the adapter's bindings allow (tensorList.ts).
  * updateScale  one invocation: lowers the scale after a step with such an element, and raises it after enough steps without one.
  * countStep    one invocation: the next step count, which a skipped step does not raise, and the values that optimizers derive from it.
  *              Without a scaler the host computes these values in float64. Here 1 - beta^t is computed as -expm1(t log(beta)), because
  *              subtracting the power from 1 would lose digits.
  *
- * Ladder: one variant. Each gradient is read and written once.
+ * Ladder of unscale: scalar, for odd offsets; vec4. Each gradient is read and written once.
  */
 import { wgsl } from 'wgsl-preprocessor';
-import { defineKernel, type NoVariant, read, readWrite, type StorageType } from './shader';
+import { defineKernel, type NoVariant, read, readWrite } from './shader';
+import { EACH_PARAMS, type EachVariant, eachElement } from './tensorList';
 
 /** Tests the bits, because compilers may assume that infinity and NaN do not occur. */
 const IS_FINITE = `
@@ -21,11 +23,20 @@ fn isFinite(x: f32) -> bool {
 
 export const unscale = defineKernel({
 	name: 'gradScaler.unscale',
-	params: { count: 'u32', offset: 'u32', scaleOffset: 'u32', foundOffset: 'u32' },
-	define: ({ storage }: { readonly storage: StorageType }) => ({
-		bindings: { scale: read('f32'), gradient: readWrite(storage), found: readWrite('atomic<i32>') },
-		invocations: 'p.count',
-		functions: `${IS_FINITE}
+	params: { ...EACH_PARAMS, scaleOffset: 'u32', foundOffset: 'u32' },
+	define(variant: EachVariant) {
+		// Elements beyond the last one may be anything.
+		const test = variant.vec4
+			? 'any(((bitcast<vec4<u32>>(value) & vec4(0x7f800000u)) == vec4(0x7f800000u)) & (vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(row.w)))'
+			: '!isFinite(value)';
+		const { tensors, types, main } = eachElement(
+			variant,
+			'value * inverse(scale[p.scaleOffset])',
+			`if (${test}) {\n\t\tatomicOr(&found[p.foundOffset], 1i);\n\t}`,
+		);
+		return {
+			bindings: { ...tensors, scale: read('f32'), found: readWrite('atomic<i32>') },
+			functions: `${IS_FINITE}${types}
 // The inverse of a power of two is exact, but a division need not be.
 fn inverse(x: f32) -> f32 {
 	let bits = bitcast<u32>(x);
@@ -33,14 +44,9 @@ fn inverse(x: f32) -> f32 {
 	return select(1.0 / x, bitcast<f32>(0x7f000000u - bits), isPower);
 }
 `,
-		main: wgsl`
-	let value = f32(gradient[p.offset + i]);
-	if (!isFinite(value)) {
-		atomicOr(&found[p.foundOffset], 1i);
-	}
-	gradient[p.offset + i] = ${storage}(value * inverse(scale[p.scaleOffset]));
-`,
-	}),
+			main,
+		};
+	},
 });
 
 export const updateScale = defineKernel({

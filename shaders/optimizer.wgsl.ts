@@ -1,8 +1,9 @@
 /**
- * Optimizer steps and the moving average of weights. Each reads a gradient and updates a parameter and its state in place, in one
- * launch. Only their formulas differ; `elementStep` makes the frame around a formula.
+ * Optimizer steps and the moving average of weights. Each reads gradients and updates parameters and their state in place. One launch
+ * takes as many tensors as the adapter's bindings allow (tensorList.ts). Only the formulas differ; `elementStep` makes the frame around
+ * a formula.
  *
- * Layout: all buffers hold n elements from their own offsets on. An invocation updates one element, or, with `vec4`, four.
+ * Layout: all buffers hold the elements of a tensor from their own offsets on. An invocation updates one element, or, with `vec4`, four.
  * The host chooses vec4 only if every offset is a multiple of 4; offsets then count vectors. A vec4 write may reach three
  * elements beyond the last one; the host allows that only if they are padding of the storage, which is never read as data.
  * Hyperparameters are data, so a schedule never compiles a pipeline. The host computes in float64 what depends on the step's
@@ -16,12 +17,14 @@
  *   radam     Adam that trusts its square only after enough steps
  *   lion      sign of a mean          ema       moving average of a parameter
  *
- * Gradient and parameter are of the storage type. The state is f32, because squares of gradients would vanish in f16.
+ * Gradient and parameter are of the storage type. The state is f32, because squares of gradients would vanish in f16. The state of all
+ * tensors of a launch is in one buffer, the arena; or, for one tensor alone, each part of its state has its own buffer.
  *
- * Ladder: scalar, for odd offsets and f16 rows; vec4, which moves two to four times the bytes per second.
+ * Ladder: scalar, for odd offsets; vec4, which moves two to four times the bytes per second.
  */
 import type { Parameters } from './parameters';
-import { type Bindings, defineKernel, type Kernel, read, readWrite, type StorageType } from './shader';
+import { type Bindings, defineKernel, type Kernel, read, readWrite, type StorageType, WORKGROUP_SIZE } from './shader';
+import { findTensor, forTensor, tensorBindings } from './tensorList';
 
 /** `state` holds the names of the variant's state buffers, separated by commas. */
 type StepVariant = {
@@ -29,28 +32,32 @@ type StepVariant = {
 	readonly vec4: boolean;
 	readonly state: string;
 	readonly controlled: boolean;
+	readonly tensors: number;
+	/** Whether the state is in an arena. */
+	readonly arena: boolean;
 };
 
+/** The most tensors of a step: two tables must fit into the parameters. */
+export const MOST_STEPPED = 8;
+
 const STEP_PARAMS = {
-	count: 'u32',
-	gradientOffset: 'u32',
-	paramOffset: 'u32',
-	stateOffsets: 'vec4<u32>',
+	/** First workgroup, count, offset of the gradient, offset of the parameter. */
+	tensors: `array<vec4<u32>, ${MOST_STEPPED}>`,
+	/** The offsets of the state. */
+	states: `array<vec4<u32>, ${MOST_STEPPED}>`,
 	gradientSign: 'f32',
 	weightDecay: 'f32',
 	l1: 'f32',
 } as const;
 
-const STEP_BINDINGS = { gradients: read('Element'), params: readWrite('Element') };
-
-/** A step with state buffers `S`, bound as state0, state1, ... in this order, and with its own scalars. */
+/** A step with the state `S`, in this order, and with its own scalars. */
 export interface Step<S extends string, C extends Parameters> {
 	readonly kernel: Kernel<StepVariant, typeof STEP_PARAMS & C, Bindings>;
 	readonly state: readonly S[];
 }
 
 interface StepDefinition<S extends string, C extends Parameters> {
-	/** State buffers; each is a variable of that name in the formula. */
+	/** The state; each part is a variable of that name in the formula. */
 	readonly state: readonly S[];
 	/** The step's own scalars, `p.<name>` in the formula. */
 	readonly scalars: C;
@@ -67,32 +74,42 @@ function elementStep<const S extends string, const C extends Parameters>(
 	const kernel = defineKernel({
 		name: `optimizer.${name}`,
 		params: { ...STEP_PARAMS, ...scalars },
-		define({ storage, vec4, state: names, controlled }: StepVariant) {
+		define({ storage, vec4, state: names, controlled, tensors, arena }: StepVariant) {
 			const present = names.split(',');
 			const has = (slot: S) => present.includes(slot);
 			const own = state
-				.map((slot, k) => ({ slot, k, at: `state${k}[p.stateOffsets[${k}] + i]` }))
+				.map((slot, k) => ({ slot, k, place: `state${arena ? '' : k}[offsets[${k}] + i]` }))
 				.filter(({ slot }) => has(slot));
+			const states = arena ? ['state'] : own.map(({ k }) => `state${k}`);
 			return {
 				bindings: {
-					...STEP_BINDINGS,
-					...Object.fromEntries(own.map(({ k }) => [`state${k}`, readWrite('Value')])),
+					...tensorBindings('gradients', tensors, read('Element')),
+					...tensorBindings('params', tensors, readWrite('Element')),
+					...Object.fromEntries(states.map((buffer) => [buffer, readWrite('Value')])),
 					control: controlled && read('f32'),
 				},
-				invocations: 'p.count',
 				functions: `
 alias Element = ${vec4 ? `vec4<${storage}>` : storage};
 alias Value = ${vec4 ? 'vec4<f32>' : 'f32'};
 `,
 				main: `
+	${findTensor(tensors)}
+	let i = at * ${WORKGROUP_SIZE}u + lid;
+	if (i >= row.y) {
+		return;
+	}
 	${controlled ? 'if (control[0] != 0.0) {\n\t\treturn;\n\t}' : ''}
 	${counted === undefined ? '' : controlled ? counted.device : counted.host}
-	var param = Value(params[p.paramOffset + i]);
-	let g = p.gradientSign * Value(gradients[p.gradientOffset + i]) + p.weightDecay * param + p.l1 * sign(param);
-	${own.map(({ slot, at }) => `var ${slot} = ${at};`).join('\n\t')}
+	var gradient: Element;
+	var before: Element;
+	${forTensor(tensors, (k) => `gradient = gradients${k}[row.z + i];\n\t\t\tbefore = params${k}[row.w + i];`)}
+	var param = Value(before);
+	let g = p.gradientSign * Value(gradient) + p.weightDecay * param + p.l1 * sign(param);
+	${own.length > 0 ? 'let offsets = p.states[tensor];' : ''}
+	${own.map(({ slot, place }) => `var ${slot} = ${place};`).join('\n\t')}
 	${formula(has)}
-	${own.map(({ slot, at }) => `${at} = ${slot};`).join('\n\t')}
-	params[p.paramOffset + i] = Element(param);
+	${own.map(({ slot, place }) => `${place} = ${slot};`).join('\n\t')}
+	${forTensor(tensors, (k) => `params${k}[row.w + i] = Element(param);`)}
 `,
 			};
 		},

@@ -1,55 +1,65 @@
 /**
- * The norm of all gradients as one vector, and the factor that brings it down to a limit.
+ * The norm of all gradients as one vector, the factor that brings it down to a limit, and its application; and limits for each element. One
+ * launch takes as many gradients as the adapter's bindings allow (tensorList.ts).
  *
  * squares    : each invocation adds up the squares of elements that are `invocations` apart, in blocks of 32, and writes its sum
- *              to its own slot. One launch for each gradient; all write into one array of partial sums.
+ *              to its own slot. All launches write into one array of partial sums.
  * clipFactor : one workgroup adds up the partial sums. Each of its 64 invocations takes every 64th, in blocks of 32; then the
  *              workgroup combines the results (workgroupReduction.ts).
+ * scale      : multiplies every element by the factor, in place; one invocation for each element, or for four.
+ * limit      : limits every element, in place, in the same way. NaN stays.
  *
  * Layout: a gradient is contiguous from its offset on. With `vec4` an invocation reads four elements at once: the host guarantees
- * an offset that is a multiple of 4, and storages are padded to 16 bytes. Elements read beyond the last one are left out.
+ * an offset that is a multiple of 4, and storages are padded to 16 bytes. Elements read beyond the last one are left out; they are written only
+ * if they are padding.
  *
  * Ladder: scalar, for odd offsets; vec4.
  */
 import { wgsl } from 'wgsl-preprocessor';
+import { mathFunctions } from './math.wgsl';
 import { defineKernel, type NoVariant, read, readWrite, WORKGROUP_SIZE } from './shader';
+import { EACH_PARAMS, type EachVariant, eachElement, findTensor, forTensor, TENSOR_TABLE, tensorBindings } from './tensorList';
 import { workgroupSum } from './workgroupReduction';
 
-type SquaresVariant = { readonly vec4: boolean };
+type SquaresVariant = { readonly vec4: boolean; readonly tensors: number };
 
 export const squares = defineKernel({
 	name: 'optimizer.squares',
 	params: {
-		/** The number of elements of the gradient. */
-		size: 'u32',
-		/** The offset, in units of one read. */
-		offset: 'u32',
-		/** The first slot of the sums. */
-		slot: 'u32',
-		invocations: 'u32',
+		/** First workgroup, number of elements, offset in units of one read, slot of the first invocation. */
+		tensors: TENSOR_TABLE,
+		/** The number of workgroups. */
+		groups: 'u32',
 	},
-	define: ({ vec4 }: SquaresVariant) => ({
-		bindings: { gradient: read('V'), partials: readWrite('f32') },
-		invocations: 'p.invocations',
+	define: ({ vec4, tensors }: SquaresVariant) => ({
+		bindings: { ...tensorBindings('gradients', tensors, read('V')), partials: readWrite('f32') },
 		functions: `alias V = ${vec4 ? 'vec4<f32>' : 'f32'};`,
 		main: wgsl`
-	let count = (p.size + ${vec4 ? 3 : 0}u) / ${vec4 ? 4 : 1}u;
+	${findTensor(tensors)}
+	let size = row.y;
+	if (groupIndex >= p.groups) {
+		return;
+	}
+	let end = ${tensors === 1 ? 'p.groups' : `select(p.groups, p.tensors[min(tensor + 1u, ${tensors - 1}u)].x, tensor < ${tensors - 1}u)`};
+	let invocations = (end - row.x) * ${WORKGROUP_SIZE}u;
+	let count = (size + ${vec4 ? 3 : 0}u) / ${vec4 ? 4 : 1}u;
 	var total = V();
-	var at = i;
-	while (at < count) {
-		let until = min(count, at + 32u * p.invocations);
+	var i = at * ${WORKGROUP_SIZE}u + lid;
+	while (i < count) {
+		let until = min(count, i + 32u * invocations);
 		var block = V();
-		for (; at < until; at += p.invocations) {
-			let value = gradient[p.offset + at];
+		for (; i < until; i += invocations) {
+			var value: V;
+			${forTensor(tensors, (k) => `value = gradients${k}[row.z + i];`)}
 #if ${vec4}
-			block += select(V(), value * value, vec4(4u * at) + vec4(0u, 1u, 2u, 3u) < vec4(p.size));
+			block += select(V(), value * value, vec4(4u * i) + vec4(0u, 1u, 2u, 3u) < vec4(size));
 #else
 			block += value * value;
 #endif
 		}
 		total += block;
 	}
-	partials[p.slot + i] = ${vec4 ? '(total.x + total.y) + (total.z + total.w)' : 'total'};
+	partials[row.w + at * ${WORKGROUP_SIZE}u + lid] = ${vec4 ? '(total.x + total.y) + (total.z + total.w)' : 'total'};
 `,
 	}),
 });
@@ -83,4 +93,23 @@ export const clipFactor = defineKernel({
 	}
 `,
 	}),
+});
+
+export const scale = defineKernel({
+	name: 'optimizer.scale',
+	params: { ...EACH_PARAMS, factorOffset: 'u32' },
+	define(variant: EachVariant) {
+		const { tensors, types, main } = eachElement(variant, 'value * factor[p.factorOffset]');
+		return { bindings: { ...tensors, factor: read('f32') }, functions: types, main };
+	},
+});
+
+export const limit = defineKernel({
+	name: 'optimizer.limit',
+	params: { ...EACH_PARAMS, limit: 'f32' },
+	define(variant: EachVariant) {
+		const result = variant.vec4 ? 'clamped(value, -p.limit, p.limit)' : 'clamped(vec4(value), -p.limit, p.limit).x';
+		const { tensors, types, main } = eachElement(variant, result);
+		return { bindings: tensors, functions: mathFunctions(result) + types, main };
+	},
 });

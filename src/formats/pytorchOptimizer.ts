@@ -5,7 +5,8 @@ import { requireInstance } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { isObject } from '../core/state';
 import { tensor } from '../ops/creation';
-import { type CommonOptions, Optimizer, type OptimizerState, type ParamState } from '../optim/optimizer';
+import { type CommonOptions, Optimizer, type OptimizerState } from '../optim/optimizer';
+import type { ParamState } from '../optim/state';
 import { Tensor } from '../tensor';
 
 /** Options that say how PyTorch computes, and a mark of AdamW: they are dropped where we have no such option. */

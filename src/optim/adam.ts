@@ -1,9 +1,9 @@
 /** Adam and AdamW. */
-import { optimizerKernels } from '../backends/kernels';
 import { requireNonNegative } from '../core/checks';
 import { requireOptions } from '../core/options';
 import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, requireBetas } from './optimizer';
+import type { Target } from './targets';
 
 export interface AdamOptions extends CommonOptions {
 	/** Decay of the running mean and of the running square. Default [0.9, 0.999]. */
@@ -45,21 +45,22 @@ export class Adam extends Optimizer<AdamOptions> {
 		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamOptions>, state: ParamState): void {
+	protected override update(targets: readonly Target[], group: ParamGroup<AdamOptions>): void {
 		const [beta1, beta2] = group.betas;
-		const { t, ...control } = this.count(state, param, { kind: 'adam', beta1, beta2 });
-		const m = this.slot(state, 'expAvg', param);
-		const v = this.slot(state, 'expAvgSq', param);
-		const largest = group.amsgrad ? { largest: this.slot(state, 'maxExpAvgSq', param) } : {};
-		const { lr, eps, maximize, weightDecay, l1 } = group;
-		const corrections = control.control
-			? { correction1: 1, correction2: 1 }
-			: { correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
-		optimizerKernels(param.backend).adamStep(
-			{ gradient, ...control },
-			{ param, m, v, ...largest },
-			{ lr, beta1, beta2, eps, maximize, weightDecay, l1, decoupled: this.decoupled, ...corrections },
-		);
+		const { lr, eps, maximize, weightDecay, l1, amsgrad } = group;
+		const slots = amsgrad ? ['expAvg', 'expAvgSq', 'maxExpAvgSq'] : ['expAvg', 'expAvgSq'];
+		for (const run of this.counted(targets, { kind: 'adam', beta1, beta2 })) {
+			const { t } = run;
+			const [m, v, largest] = this.slots(run.targets, slots);
+			const corrections = run.control
+				? { correction1: 1, correction2: 1 }
+				: { correction1: 1 - beta1 ** t, correction2: 1 - beta2 ** t };
+			run.kernels.adamStep(
+				run.inputs,
+				{ params: run.params, m: m!, v: v!, ...(largest && { largest }) },
+				{ lr, beta1, beta2, eps, maximize, weightDecay, l1, decoupled: this.decoupled, ...corrections },
+			);
+		}
 	}
 }
 

@@ -1,8 +1,8 @@
 /** Variants of Adam: Adamax, NAdam, RAdam. */
-import { optimizerKernels } from '../backends/kernels';
 import { requireNonNegative } from '../core/checks';
-import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
+import { Tensor } from '../tensor';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, requireBetas } from './optimizer';
+import { partsBy, type Target } from './targets';
 
 export interface AdamaxOptions extends CommonOptions {
 	/** Decay of the running mean and of the running maximum. Default [0.9, 0.999]. */
@@ -26,13 +26,14 @@ export class Adamax extends Optimizer<AdamaxOptions> {
 		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdamaxOptions>, state: ParamState): void {
+	protected override update(targets: readonly Target[], group: ParamGroup<AdamaxOptions>): void {
 		const [beta1, beta2] = group.betas;
-		const { t, ...control } = this.count(state, param, { kind: 'adam', beta1, beta2 });
-		const m = this.slot(state, 'expAvg', param);
-		const largest = this.slot(state, 'expInf', param);
-		const lr = control.control ? group.lr : group.lr / (1 - beta1 ** t);
-		optimizerKernels(param.backend).adamaxStep({ gradient, ...control }, { param, m, largest }, { ...group, lr, beta1, beta2 });
+		for (const run of this.counted(targets, { kind: 'adam', beta1, beta2 })) {
+			const [m, largest] = this.slots(run.targets, ['expAvg', 'expInf']);
+			const lr = run.control ? group.lr : group.lr / (1 - beta1 ** run.t);
+			const outputs = { params: run.params, m: m!, largest: largest! };
+			run.kernels.adamaxStep(run.inputs, outputs, { ...group, lr, beta1, beta2 });
+		}
 	}
 }
 
@@ -76,30 +77,37 @@ export class NAdam extends Optimizer<NAdamOptions> {
 		requireNonNegative(this.constructor.name, 'momentumDecay', momentumDecay);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<NAdamOptions>, state: ParamState): void {
+	protected override update(all: readonly Target[], group: ParamGroup<NAdamOptions>): void {
+		// The product of the momentums so far; a tensor where steps may be skipped.
+		const productOf = ({ state }: Target) => (state.muProduct instanceof Tensor ? null : (state.muProduct ?? 1));
+		for (const part of partsBy(all, productOf)) this.#update(part, productOf(part[0]!), group);
+	}
+
+	#update(targets: readonly Target[], soFar: number | null, group: ParamGroup<NAdamOptions>): void {
 		const { lr, momentumDecay } = group;
 		const [beta1, beta2] = group.betas;
-		const { t, ...control } = this.count(state, param, { kind: 'nadam', beta1, beta2, momentumDecay });
-		const m = this.slot(state, 'expAvg', param);
-		const v = this.slot(state, 'expAvgSq', param);
 		const momentum = (step: number) => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
-		const [mu, next] = [momentum(t), momentum(t + 1)];
-		const counts = typeof state.muProduct !== 'object' && control.control === undefined;
-		const product = (typeof state.muProduct === 'number' ? state.muProduct : 1) * mu;
-		if (counts) state.muProduct = product;
-		optimizerKernels(param.backend).nadamStep(
-			{ gradient, ...control },
-			{ param, m, v },
-			{
-				...group,
-				...decay(group),
-				beta1,
-				beta2,
-				correction2: 1 - beta2 ** t,
-				gradientRate: counts ? (lr * (1 - mu)) / (1 - product) : lr,
-				meanRate: counts ? (lr * next) / (1 - product * next) : lr,
-			},
-		);
+		for (const run of this.counted(targets, { kind: 'nadam', beta1, beta2, momentumDecay })) {
+			const { t } = run;
+			const [m, v] = this.slots(run.targets, ['expAvg', 'expAvgSq']);
+			const [mu, next] = [momentum(t), momentum(t + 1)];
+			const counts = soFar !== null && run.control === undefined;
+			const product = (soFar ?? 1) * mu;
+			if (counts) for (const { state } of run.targets) state.muProduct = product;
+			run.kernels.nadamStep(
+				run.inputs,
+				{ params: run.params, m: m!, v: v! },
+				{
+					...group,
+					...decay(group),
+					beta1,
+					beta2,
+					correction2: 1 - beta2 ** t,
+					gradientRate: counts ? (lr * (1 - mu)) / (1 - product) : lr,
+					meanRate: counts ? (lr * next) / (1 - product * next) : lr,
+				},
+			);
+		}
 	}
 }
 
@@ -127,25 +135,26 @@ export class RAdam extends Optimizer<RAdamOptions> {
 		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RAdamOptions>, state: ParamState): void {
+	protected override update(targets: readonly Target[], group: ParamGroup<RAdamOptions>): void {
 		const [beta1, beta2] = group.betas;
-		const { t, ...control } = this.count(state, param, { kind: 'radam', beta1, beta2 });
-		const m = this.slot(state, 'expAvg', param);
-		const v = this.slot(state, 'expAvgSq', param);
 		// The length of the simple average that approximates the running square: in the limit, and at this step.
 		const longest = 2 / (1 - beta2) - 1;
-		const length = longest - (2 * t * beta2 ** t) / (1 - beta2 ** t);
-		const adaptive = length > 5;
-		let rate = control.control ? group.lr : group.lr / (1 - beta1 ** t);
-		if (adaptive && !control.control) {
-			rate *= Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
-			rate *= Math.sqrt(1 - beta2 ** t);
+		for (const run of this.counted(targets, { kind: 'radam', beta1, beta2 })) {
+			const { t } = run;
+			const [m, v] = this.slots(run.targets, ['expAvg', 'expAvgSq']);
+			const length = longest - (2 * t * beta2 ** t) / (1 - beta2 ** t);
+			const adaptive = length > 5;
+			let rate = run.control ? group.lr : group.lr / (1 - beta1 ** t);
+			if (adaptive && !run.control) {
+				rate *= Math.sqrt(((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length));
+				rate *= Math.sqrt(1 - beta2 ** t);
+			}
+			run.kernels.radamStep(
+				run.inputs,
+				{ params: run.params, m: m!, v: v! },
+				{ ...group, ...decay(group), beta1, beta2, rate, adaptive },
+			);
 		}
-		optimizerKernels(param.backend).radamStep(
-			{ gradient, ...control },
-			{ param, m, v },
-			{ ...group, ...decay(group), beta1, beta2, rate, adaptive },
-		);
 	}
 }
 

@@ -11,7 +11,7 @@ import { add, clamp, div } from '../ops/elementwise';
 import { copy_, mul_ } from '../ops/inplace';
 import { contiguous, detach, stack } from '../ops/layout';
 import { norm } from '../ops/reduce';
-import { emptyOn, Tensor } from '../tensor';
+import { emptyOn, markWritten, Tensor } from '../tensor';
 import { requireParameters, requireRank, requireTensor, requireTensors } from '../tensorChecks';
 import { tidy } from '../tidy';
 
@@ -38,11 +38,21 @@ export function clipGradNorm(
 				if (gradients.length === 0) return zeros([]);
 				const [total, factor] =
 					normType === 2 && areAlike(gradients) ? fused(gradients, maxNorm) : composed(gradients, maxNorm, normType);
-				for (const gradient of gradients) mul_(gradient, factor);
+				scaleAll(gradients, factor);
 				return total;
 			}),
 		),
 	);
+}
+
+/** Multiplies gradients by `factor`, in place. */
+function scaleAll(gradients: readonly Tensor[], factor: Tensor): void {
+	const isFused = ({ isContiguous, dtype, device }: Tensor) =>
+		isContiguous && !isHalf(dtype) && dtype === factor.dtype && device === factor.device;
+	const fused = gradients.filter(isFused);
+	optimizerKernels(factor.backend).scaleGradients({ factor }, { gradients: fused }, {});
+	for (const gradient of fused) markWritten(gradient, 'clipGradNorm');
+	for (const gradient of gradients) if (!isFused(gradient)) mul_(gradient, factor);
 }
 
 /** Whether one kernel can process all gradients. */
@@ -112,8 +122,14 @@ export function clipGradValue(parameters: Tensor | Iterable<Tensor>, clipValue: 
 	runOperation('clipGradValue', () =>
 		noGrad(() =>
 			tidy(() => {
-				for (const gradient of gradientsOf('clipGradValue', parameters))
-					copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
+				const gradients = gradientsOf('clipGradValue', parameters);
+				for (const device of new Set(gradients.map(({ backend }) => backend))) {
+					const fused = gradients.filter(({ isContiguous, backend }) => isContiguous && backend === device);
+					optimizerKernels(device).limitGradients({}, { gradients: fused }, { limit: clipValue });
+					for (const gradient of fused) markWritten(gradient, 'clipGradValue');
+				}
+				for (const gradient of gradients)
+					if (!gradient.isContiguous) copy_(gradient, clamp(gradient, { min: -clipValue, max: clipValue }));
 			}),
 		),
 	);

@@ -1,6 +1,7 @@
 /** Exponential moving averages of weights. */
 
 import { noGrad } from '../autograd/modes';
+import type { Backend } from '../backends/contract';
 import { optimizerKernels } from '../backends/kernels';
 import { live, witness } from '../core/capture';
 import { requireFraction } from '../core/checks';
@@ -10,8 +11,8 @@ import { runOperation } from '../core/scope';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf } from '../core/state';
 import { copy_ } from '../ops/inplace';
-import { clone, contiguous, detach } from '../ops/layout';
-import { markWritten, Tensor } from '../tensor';
+import { clone, detach } from '../ops/layout';
+import { markWritten, packed, Tensor } from '../tensor';
 import { requireParameters } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 
@@ -29,7 +30,7 @@ export interface EMAState {
 }
 
 /**
- * Exponential moving average of weights: average = decay average + (1 - decay) weight at every `update()`, one launch per parameter.
+ * Exponential moving average of weights: average = decay average + (1 - decay) weight at every `update()`, in few launches.
  * Evaluate between two calls of `swap()`. As `torch.optim.swa_utils.AveragedModel` with `get_ema_avg_fn`, for parameters only: buffers such
  * as running statistics belong to the weights that produced them.
  */
@@ -66,15 +67,25 @@ export class EMA {
 	#update(): void {
 		this.#updates++;
 		const decay = this.warmup ? Math.min(this.decay, this.#updates / (this.#updates + 9)) : this.decay;
-		this.#params.forEach((param, i) => {
-			const average = this.#averages[i]!;
-			runOperation('EMA.update', () => {
-				const weights = noGrad(() => contiguous(param));
-				optimizerKernels(param.backend).emaStep({ param: weights }, { average }, { decay });
-				weights.dispose();
+		runOperation('EMA.update', () => {
+			const averages = this.#averages;
+			const copies: Tensor[] = [];
+			const lists = new Map<Backend, { params: Tensor[]; averages: Tensor[] }>();
+			this.#params.forEach((param, i) => {
+				const { backend } = param;
+				const list = lists.get(backend) ?? { params: [], averages: [] };
+				lists.set(backend, list);
+				const weights = packed(param);
+				if (weights !== param) copies.push(weights);
+				list.params.push(weights);
+				list.averages.push(averages[i]!);
 			});
-			markWritten(average, 'EMA.update');
+			for (const [backend, list] of lists)
+				optimizerKernels(backend).emaStep({ params: list.params }, { averages: list.averages }, { decay });
+			for (const { params } of lists.values())
+				for (const weights of params) if (!this.#params.includes(weights)) weights.dispose();
 		});
+		for (const average of this.#averages) markWritten(average, 'EMA.update');
 	}
 
 	/** Exchanges weights and averages exactly. The model has the averages until the next call. */

@@ -11,8 +11,8 @@ import { checkState, isCount, isNumber } from '../core/state';
 import { full, zeros } from '../ops/creation';
 import { add, mul } from '../ops/elementwise';
 import { copy_, fill_ } from '../ops/inplace';
-import { clone, contiguous } from '../ops/layout';
-import { markWritten, Tensor } from '../tensor';
+import { clone } from '../ops/layout';
+import { markWritten, packed, Tensor } from '../tensor';
 import { requireSameDevice, requireTensors } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 import { LBFGS } from './lbfgs';
@@ -129,10 +129,11 @@ export class GradScaler {
 			noGrad(() =>
 				tidy(() => {
 					const found = keep(zeros([], { dtype: 'int32', device: first.device }));
-					for (const gradient of gradients) {
-						const whole = contiguous(gradient);
-						gradScalerKernels(gradient.backend).unscale({ scale }, { gradient: whole, found }, {});
-						if (whole.storage === gradient.storage) markWritten(gradient, 'GradScaler.unscale_');
+					const wholes = gradients.map(packed);
+					gradScalerKernels(first.backend).unscale({ scale }, { gradients: wholes, found }, {});
+					for (const [i, gradient] of gradients.entries()) {
+						const whole = wholes[i]!;
+						if (whole === gradient) markWritten(gradient, 'GradScaler.unscale_');
 						else copy_(gradient, whole);
 					}
 					return found;

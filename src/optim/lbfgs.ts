@@ -14,14 +14,8 @@ import { amax, sum } from '../ops/reduce';
 import { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type LinePoint, strongWolfe } from './lineSearch';
-import {
-	type CommonOptions,
-	type GroupInput,
-	Optimizer,
-	type OptimizerState,
-	type ParamGroup,
-	type ParamState,
-} from './optimizer';
+import { type CommonOptions, type GroupInput, Optimizer, type OptimizerState, type ParamGroup } from './optimizer';
+import type { ParamState } from './state';
 
 export interface LBFGSOptions extends CommonOptions {
 	/** Iterations in one `step()`. Default 20. */

@@ -1,7 +1,7 @@
 /** Lion. */
-import { optimizerKernels } from '../backends/kernels';
 import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState, requireBetas } from './optimizer';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, requireBetas } from './optimizer';
+import type { Target } from './targets';
 
 export interface LionOptions extends CommonOptions {
 	/** The weight of the mean in the direction, and the decay of the mean. Default [0.9, 0.99]. */
@@ -22,15 +22,12 @@ export class Lion extends Optimizer<LionOptions> {
 		requireBetas(this.constructor.name, betas);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<LionOptions>, state: ParamState): void {
-		const { t: _, ...control } = this.count(state, param);
+	protected override update(targets: readonly Target[], group: ParamGroup<LionOptions>): void {
 		const [beta1, beta2] = group.betas;
-		const m = this.slot(state, 'expAvg', param);
 		const shrink = group.lr * group.weightDecay;
-		optimizerKernels(param.backend).lionStep(
-			{ gradient, ...control },
-			{ param, m },
-			{ ...group, weightDecay: 0, shrink, beta1, beta2 },
-		);
+		for (const run of this.counted(targets)) {
+			const [m] = this.slots(run.targets, ['expAvg']);
+			run.kernels.lionStep(run.inputs, { params: run.params, m: m! }, { ...group, weightDecay: 0, shrink, beta1, beta2 });
+		}
 	}
 }

@@ -9,7 +9,8 @@ import { matmul } from '../ops/matmul';
 import { norm } from '../ops/reduce';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup } from './optimizer';
+import type { Target } from './targets';
 
 export interface MuonOptions extends CommonOptions {
 	/** Default 0.95. */
@@ -68,7 +69,11 @@ export class Muon extends Optimizer<MuonOptions> {
 		requireOneOf('Muon', 'adjustLr', adjustLr, ['original', 'match_rms_adamw']);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<MuonOptions>, state: ParamState): void {
+	protected override update(targets: readonly Target[], group: ParamGroup<MuonOptions>): void {
+		for (const target of targets) this.#update(target, group);
+	}
+
+	#update({ param, gradient, state }: Target, group: ParamGroup<MuonOptions>): void {
 		const { lr, momentum, nesterov, adjustLr, weightDecay, l1, maximize } = group;
 		this.advance(state);
 		const buffer = this.slot(state, 'momentumBuffer', param);

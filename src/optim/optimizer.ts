@@ -10,19 +10,19 @@ import { requireComplete } from '../autograd/pending';
 import { live } from '../core/capture';
 import { describe, requireFraction, requireInstance, requireListOf, requireNonNegative, requireNumber } from '../core/checks';
 import { ArgumentError, formatShape } from '../core/errors';
-import { isHalf } from '../core/halves';
 import { requireOptions } from '../core/options';
 import { runOperation } from '../core/scope';
 import { sameShape } from '../core/shape';
 import { checkState, isCount, isListOf, isNumber, isObject } from '../core/state';
-import { zeros } from '../ops/creation';
 import { ne, where } from '../ops/elementwise';
 import { contiguousTarget, copy_, writeBack } from '../ops/inplace';
-import { clone, contiguous } from '../ops/layout';
-import { requireDevice, Tensor } from '../tensor';
+import { clone } from '../ops/layout';
+import { markWritten, packed, requireDevice, Tensor } from '../tensor';
 import { requireParameters } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 import { type Counting, loadedCount, StepCounter } from './counter';
+import { addState, holdsStateOf, type ParamState, stateTensor } from './state';
+import { type Counts, type Run, runOf, type Target } from './targets';
 
 /** Options of every optimizer. */
 export interface CommonOptions {
@@ -40,9 +40,6 @@ export interface CommonOptions {
 export type GroupInput<O> = { readonly params: Iterable<Tensor>; readonly initialLr?: number } & Partial<O>;
 
 export type ParamGroup<O> = O & { readonly params: readonly Tensor[]; initialLr?: number };
-
-/** An optimizer's state of one parameter. */
-export type ParamState = Record<string, Tensor | number>;
 
 /** Plain data. Keys number the parameters by position, as in PyTorch; tensors are clones. */
 export interface OptimizerState<O> {
@@ -130,8 +127,8 @@ export abstract class Optimizer<O extends CommonOptions> {
 	/** Throws an ArgumentError if an option is out of range. */
 	protected abstract validate(group: ParamGroup<O>): void;
 
-	/** Updates one parameter. Parameter and gradient are contiguous and have their own storages; a strided parameter arrives as a copy. */
-	protected abstract update(param: Tensor, gradient: Tensor, group: ParamGroup<O>, state: ParamState): void;
+	/** Updates parameters of a group. */
+	protected abstract update(targets: readonly Target[], group: ParamGroup<O>): void;
 
 	/**
 	 * Updates every parameter that has a gradient. An optional `closure` recomputes the loss and its gradients first; `step` returns its
@@ -160,9 +157,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		runOperation(operation, () =>
 			withAutocast(null, () =>
 				noGrad(() => {
-					for (const group of this.paramGroups) {
-						for (const param of group.params) if (param.grad !== null) this.#updateOne(operation, param, param.grad, group);
-					}
+					for (const group of this.paramGroups) this.#updateGroup(operation, group);
 					this.#counter.finish(this.state.values());
 				}),
 			),
@@ -183,26 +178,42 @@ export abstract class Optimizer<O extends CommonOptions> {
 		}
 	}
 
-	#updateOne(operation: string, param: Tensor, gradient: Tensor, group: ParamGroup<O>): void {
-		let state = this.#stateOf(param);
-		if (state === undefined) {
-			state = {};
+	#updateGroup(operation: string, group: ParamGroup<O>): void {
+		let targets: Target[] = [];
+		const updateAll = () => {
+			if (targets.length === 0) return;
+			if (this.#found === null || this.skipsOnDevice) this.update(targets, group);
+			else for (const target of targets) this.#updateOrRestore(target, group, this.#found);
+			for (const { param } of targets) markWritten(param, operation);
+			targets = [];
+		};
+		const copies: Tensor[] = [];
+		for (const param of group.params) {
+			const { grad } = param;
+			if (grad === null) continue;
+			requireGradientOf(operation, param, grad);
+			const state = this.#stateOf(param) ?? {};
 			this.state.set(param, state);
+			const gradient = packed(grad);
+			if (gradient !== grad) copies.push(gradient);
+			const target = contiguousTarget(operation, param, gradient);
+			// A copy is made, and written back, between the updates of the parameters around it, which may share its memory.
+			if (target !== param) updateAll();
+			targets.push({ param: target, gradient, state });
+			if (target !== param) {
+				updateAll();
+				writeBack(operation, target, param);
+			}
 		}
-		requireGradientOf(operation, param, gradient);
-		const values = contiguous(gradient);
-		const target = contiguousTarget(operation, param, values);
-		if (this.#found === null || this.skipsOnDevice) this.update(target, values, group, state);
-		else this.#updateOrRestore(target, values, group, state, this.#found);
-		writeBack(operation, target, param);
-		values.dispose();
+		updateAll();
+		for (const copy of copies) copy.dispose();
 	}
 
-	#updateOrRestore(target: Tensor, values: Tensor, group: ParamGroup<O>, state: ParamState, found: Tensor): void {
+	#updateOrRestore(target: Target, group: ParamGroup<O>, found: Tensor): void {
 		tidy(() => {
-			const tensors = () => [target, ...Object.values(state).filter((value) => value instanceof Tensor)];
+			const tensors = () => [target.param, ...Object.values(target.state).filter((value) => value instanceof Tensor)];
 			const before = new Map(tensors().map((tensor) => [tensor, clone(tensor)]));
-			this.update(target, values, group, state);
+			this.update([target], group);
 			const skips = ne(found, 0);
 			for (const tensor of tensors()) copy_(tensor, where(skips, before.get(tensor) ?? 0, tensor));
 		});
@@ -240,13 +251,30 @@ export abstract class Optimizer<O extends CommonOptions> {
 	 * @internal
 	 */
 	protected count(state: ParamState, param: Tensor, counting: Counting = { kind: 'count' }): Counts {
-		if (!this.countsOnDevice(state)) return { t: this.advance(state) };
+		if (!this.countsOnDevice(state)) return { t: this.advance(state), control: undefined };
 		const { step = 0, muProduct = 1 } = state;
 		const product = counting.kind === 'nadam' ? muProduct : null;
 		const { next, nextProduct, control } = this.#counter.count(step, product, this.#found, param, counting);
 		state.step = next;
 		if (nextProduct !== null) state.muProduct = nextProduct;
 		return { t: 1, control };
+	}
+
+	/** Counts a step of `targets`, and returns them in lists with equal counts. @internal */
+	protected counted(targets: readonly Target[], counting?: Counting): readonly Run[] {
+		const parts: { readonly counts: Counts; readonly targets: Target[] }[] = [];
+		let part: (typeof parts)[number] | undefined;
+		for (const target of targets) {
+			const counts = this.count(target.state, target.param, counting);
+			const isAlike = (other: Counts | undefined) => other?.t === counts.t && other.control === counts.control;
+			if (!isAlike(part?.counts)) part = parts.find((known) => isAlike(known.counts));
+			if (part === undefined) {
+				part = { counts, targets: [] };
+				parts.push(part);
+			}
+			part.targets.push(target);
+		}
+		return parts.map((each) => runOf(each.targets, each.counts));
 	}
 
 	/** Whether `count` counts on the device. @internal */
@@ -258,10 +286,16 @@ export abstract class Optimizer<O extends CommonOptions> {
 	protected slot(state: ParamState, key: string, param: Tensor): Tensor {
 		const existing = state[key];
 		if (existing instanceof Tensor) return existing;
-		const dtype = isHalf(param.dtype) ? 'float32' : param.dtype;
-		const made = keep(zeros(param.shape, { dtype, device: param.device }));
+		const made = stateTensor(param);
 		state[key] = made;
 		return made;
+	}
+
+	/** For each key the state tensors of `targets`, as `slot` makes them. Those made at once share their memory. */
+	protected slots(targets: readonly Target[], keys: readonly string[]): Tensor[][] {
+		const needs = targets.filter(({ state }) => keys.some((key) => !(state[key] instanceof Tensor)));
+		if (needs.length > 0) addState(needs.map(({ param, state }) => ({ param, state, keys })));
+		return keys.map((key) => targets.map(({ state }) => state[key] as Tensor));
 	}
 
 	#checkGroups(name: string, groups: OptimizerState<O>['paramGroups']): void {
@@ -319,18 +353,32 @@ export abstract class Optimizer<O extends CommonOptions> {
 			Object.assign(this.paramGroups[i]!, options);
 		});
 		noGrad(() => {
-			params.forEach((param, i) => {
-				const own = saved.state[String(i)];
-				const state: ParamState = {};
-				for (const [key, value] of Object.entries(own ?? {})) {
-					if (value instanceof Tensor && isCounter(key)) state[key] = loadedCount(value, (count) => keep(clone(count)));
-					else if (value instanceof Tensor) copy_(this.slot(state, key, param), value);
-					else state[key] = value;
-				}
-				for (const old of Object.values(this.state.get(param) ?? {})) if (old instanceof Tensor) old.dispose();
-				this.state.set(param, state);
+			const loads = params.map((param, i) => {
+				const own = Object.entries(saved.state[String(i)] ?? {});
+				const keys = own.flatMap(([key, value]) => (value instanceof Tensor && !isCounter(key) ? [key] : []));
+				return { param, own, keys, state: this.#emptied(param, keys) };
 			});
+			addState(loads);
+			for (const { own, state } of loads) {
+				for (const [key, value] of own) {
+					if (!(value instanceof Tensor)) state[key] = value;
+					else if (isCounter(key)) state[key] = loadedCount(value, (count) => keep(clone(count)));
+					else copy_(state[key] as Tensor, value);
+				}
+			}
 		});
+	}
+
+	/** Makes a state for `param` with the memory of the present one for `keys`, as far as it can hold them. Frees the rest. */
+	#emptied(param: Tensor, keys: readonly string[]): ParamState {
+		const state: ParamState = {};
+		for (const [key, value] of Object.entries(this.#stateOf(param) ?? {})) {
+			if (!(value instanceof Tensor)) continue;
+			if (keys.includes(key) && holdsStateOf(param, value)) state[key] = value;
+			else value.dispose();
+		}
+		this.state.set(param, state);
+		return state;
 	}
 
 	/**
@@ -345,12 +393,6 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const params = this.paramGroups.flatMap((group) => group.params);
 		for (const [index, own] of Object.entries(state)) checkParamState(name, index, params, own);
 	}
-}
-
-/** What `count` returns. */
-export interface Counts {
-	readonly t: number;
-	readonly control?: Tensor;
 }
 
 /** Whether an entry of a state counts steps: it is a number, or a tensor where a GradScaler may skip steps. */

@@ -1,9 +1,9 @@
 /** RMSprop, Adagrad and Adadelta, which derive a rate per element from its squared gradients. */
-import { optimizerKernels } from '../backends/kernels';
 import { requireFraction, requireNonNegative } from '../core/checks';
 import { fill_ } from '../ops/inplace';
 import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup } from './optimizer';
+import type { Target } from './targets';
 
 export interface RMSpropOptions extends CommonOptions {
 	/** Decay of the running square. Default 0.99. */
@@ -45,12 +45,22 @@ export class RMSprop extends Optimizer<RMSpropOptions> {
 		requireNonNegative(this.constructor.name, 'momentum', momentum);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<RMSpropOptions>, state: ParamState): void {
-		const { t: _, ...control } = this.count(state, param);
-		const square = this.slot(state, 'squareAvg', param);
-		const mean = group.centered ? { mean: this.slot(state, 'gradAvg', param) } : {};
-		const buffer = group.momentum > 0 ? { buffer: this.slot(state, 'momentumBuffer', param) } : {};
-		optimizerKernels(param.backend).rmspropStep({ gradient, ...control }, { param, square, ...mean, ...buffer }, group);
+	protected override update(targets: readonly Target[], group: ParamGroup<RMSpropOptions>): void {
+		const { centered, momentum } = group;
+		const slots = ['squareAvg', ...(centered ? ['gradAvg'] : []), ...(momentum > 0 ? ['momentumBuffer'] : [])];
+		for (const run of this.counted(targets)) {
+			const lists = this.slots(run.targets, slots);
+			run.kernels.rmspropStep(
+				run.inputs,
+				{
+					params: run.params,
+					square: lists[0]!,
+					...(centered && { mean: lists[1]! }),
+					...(momentum > 0 && { buffer: lists.at(-1)! }),
+				},
+				group,
+			);
+		}
 	}
 }
 
@@ -88,13 +98,15 @@ export class Adagrad extends Optimizer<AdagradOptions> {
 		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdagradOptions>, state: ParamState): void {
-		const { t, ...control } = this.count(state, param);
-		const first = state.sum === undefined;
-		const sum = this.slot(state, 'sum', param);
-		if (first && group.initialAccumulatorValue !== 0) fill_(sum, group.initialAccumulatorValue);
-		const lr = group.lr / (1 + (t - 1) * group.lrDecay);
-		optimizerKernels(param.backend).adagradStep({ gradient, ...control }, { param, sum }, { ...group, lr });
+	protected override update(targets: readonly Target[], group: ParamGroup<AdagradOptions>): void {
+		for (const run of this.counted(targets)) {
+			const isNew = run.targets.map(({ state }) => state.sum === undefined);
+			const [sum] = this.slots(run.targets, ['sum']);
+			if (group.initialAccumulatorValue !== 0)
+				for (const [i, value] of sum!.entries()) if (isNew[i]) fill_(value, group.initialAccumulatorValue);
+			const lr = group.lr / (1 + (run.t - 1) * group.lrDecay);
+			run.kernels.adagradStep(run.inputs, { params: run.params, sum: sum! }, { ...group, lr });
+		}
 	}
 }
 
@@ -120,10 +132,10 @@ export class Adadelta extends Optimizer<AdadeltaOptions> {
 		requireNonNegative(this.constructor.name, 'eps', eps);
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<AdadeltaOptions>, state: ParamState): void {
-		const { t: _, ...control } = this.count(state, param);
-		const square = this.slot(state, 'squareAvg', param);
-		const changes = this.slot(state, 'accDelta', param);
-		optimizerKernels(param.backend).adadeltaStep({ gradient, ...control }, { param, square, changes }, group);
+	protected override update(targets: readonly Target[], group: ParamGroup<AdadeltaOptions>): void {
+		for (const run of this.counted(targets)) {
+			const [square, changes] = this.slots(run.targets, ['squareAvg', 'accDelta']);
+			run.kernels.adadeltaStep(run.inputs, { params: run.params, square: square!, changes: changes! }, group);
+		}
 	}
 }

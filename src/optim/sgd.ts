@@ -1,9 +1,9 @@
 /** Stochastic gradient descent. */
-import { optimizerKernels } from '../backends/kernels';
 import { requireNonNegative } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Tensor } from '../tensor';
-import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup, type ParamState } from './optimizer';
+import { type CommonOptions, type GroupInput, Optimizer, type ParamGroup } from './optimizer';
+import { partsBy, type Run, runOf, type Target } from './targets';
 
 export interface SGDOptions extends CommonOptions {
 	/** Default 0. */
@@ -27,20 +27,27 @@ export class SGD extends Optimizer<SGDOptions> {
 			throw new ArgumentError('SGD: nesterov needs momentum above 0 and dampening 0');
 	}
 
-	protected override update(param: Tensor, gradient: Tensor, group: ParamGroup<SGDOptions>, state: ParamState): void {
-		const { backend } = param;
-		const first = state.momentumBuffer === undefined;
-		const counts = this.countsOnDevice(state);
-		// A buffer that was made before steps were counted is not made again.
-		if (counts && state.step === undefined) state.step = first ? 0 : 1;
-		const { t: _, ...control } = counts ? this.count(state, param) : { t: 0 };
-		const inputs = { gradient, ...control };
-		if (group.momentum === 0) optimizerKernels(backend).sgdStep(inputs, { param }, { ...group, first });
-		else
-			optimizerKernels(backend).sgdStep(
-				inputs,
-				{ param, buffer: this.slot(state, 'momentumBuffer', param) },
-				{ ...group, first },
-			);
+	protected override update(targets: readonly Target[], group: ParamGroup<SGDOptions>): void {
+		const isFirst = ({ state }: Target) => state.momentumBuffer === undefined;
+		for (const part of partsBy(targets, isFirst)) {
+			const first = isFirst(part[0]!);
+			for (const run of this.#runs(part, first)) {
+				if (group.momentum === 0) run.kernels.sgdStep(run.inputs, { params: run.params }, { ...group, first });
+				else {
+					const [buffer] = this.slots(run.targets, ['momentumBuffer']);
+					run.kernels.sgdStep(run.inputs, { params: run.params, buffer: buffer! }, { ...group, first });
+				}
+			}
+		}
+	}
+
+	/** Steps are counted only where they may be skipped. */
+	#runs(targets: readonly Target[], first: boolean): readonly Run[] {
+		return partsBy(targets, ({ state }) => this.countsOnDevice(state)).flatMap((part) => {
+			if (!this.countsOnDevice(part[0]!.state)) return [runOf(part, { t: 0, control: undefined })];
+			// A buffer that was made before steps were counted is not made again.
+			for (const { state } of part) state.step ??= first ? 0 : 1;
+			return this.counted(part);
+		});
 	}
 }

@@ -22,7 +22,11 @@ export const CONTROL = { skip: 0, step: 1, correction1: 2, correction2: 3, facto
 
 export interface GradScalerKernels {
 	/** gradient /= scale, in place; found (int32) becomes 1 if any element was infinite or NaN. */
-	unscale(inputs: { scale: View }, outputs: { gradient: View; found: View }, attributes: Readonly<Record<never, never>>): void;
+	unscale(
+		inputs: { scale: View },
+		outputs: { gradients: readonly View[]; found: View },
+		attributes: Readonly<Record<never, never>>,
+	): void;
 	/**
 	 * If found is 1: scale *= backoffFactor and tracker = 0. Otherwise tracker (int32) += 1; when it reaches growthInterval, it becomes 0 and
 	 * scale *= growthFactor, unless that is infinite. As `torch._amp_update_scale_`.

@@ -1,7 +1,11 @@
 /**
- * Optimizer steps: one kernel updates a parameter and its state in place. All views are contiguous at any offset, of one size and
- * floating dtype, each in its own storage; the state of float16 parameters is float32. Learning rates and step counts are
- * numbers, so that their changes compile nothing.
+ * Optimizer steps: one kernel updates parameters and their state in place. All lists of a step have one view for each parameter, and the views of a
+ * parameter have one size. They are contiguous at any offset, and floating; the state of float16 parameters is float32. Learning rates and step
+ * counts are numbers, so that their changes compile nothing.
+ *
+ * A parameter's gradient and state are not in the parameter's storage. Parts of the state may share a storage, an *arena*, also with the state of other
+ * parameters: there each begins at a multiple of 4 elements, and what follows it up to the next multiple of 4 belongs to no other. If
+ * parameters or gradients share memory, the step updates them in the order of the list.
  *
  * Every step starts with the gradient g = (maximize ? -gradient : gradient) + weightDecay * param + l1 * sign(param). A decoupled
  * weight decay is not part of g; it acts on the parameter: param -= lr * weightDecay * param.
@@ -98,77 +102,67 @@ interface LionAttributes extends Penalties, Shrinking {
 	readonly beta2: number;
 }
 
-/** A step may have a control (see gradScaler.ts). It says whether to skip the step, and holds the values that depend on the step count. */
+type Views = readonly View[];
+
+/** The control (see gradScaler.ts) says whether to skip the step, and holds the values that depend on the step count. */
+interface StepInputs {
+	readonly gradients: Views;
+	readonly control?: View;
+}
+
 export interface OptimizerKernels {
 	/**
 	 * buffer = momentum * buffer + (1 - dampening) * g; param -= lr * (nesterov ? g + momentum * buffer : buffer). Without buffer:
 	 * param -= lr * g.
 	 */
-	sgdStep(inputs: { gradient: View; control?: View }, outputs: { param: View; buffer?: View }, attributes: SgdAttributes): void;
+	sgdStep(inputs: StepInputs, outputs: { params: Views; buffer?: Views }, attributes: SgdAttributes): void;
 	/**
 	 * m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; largest = max(largest, v) if given (amsgrad);
 	 * param -= lr / correction1 * m / (sqrt((largest or v) / correction2) + eps).
 	 */
-	adamStep(
-		inputs: { gradient: View; control?: View },
-		outputs: { param: View; m: View; v: View; largest?: View },
-		attributes: AdamAttributes,
-	): void;
-
+	adamStep(inputs: StepInputs, outputs: { params: Views; m: Views; v: Views; largest?: Views }, attributes: AdamAttributes): void;
 	/**
 	 * square = alpha square + (1 - alpha) g^2; with mean: mean = alpha mean + (1 - alpha) g, variance = square - mean^2, else
 	 * variance = square; direction = g / (sqrt(variance) + eps); with buffer: buffer = momentum buffer + direction; param -= lr *
 	 * (buffer or direction).
 	 */
 	rmspropStep(
-		inputs: { gradient: View; control?: View },
-		outputs: { param: View; square: View; mean?: View; buffer?: View },
+		inputs: StepInputs,
+		outputs: { params: Views; square: Views; mean?: Views; buffer?: Views },
 		attributes: RmspropAttributes,
 	): void;
 	/** sum += g^2; param -= lr g / (sqrt(sum) + eps). */
-	adagradStep(
-		inputs: { gradient: View; control?: View },
-		outputs: { param: View; sum: View },
-		attributes: AdagradAttributes,
-	): void;
+	adagradStep(inputs: StepInputs, outputs: { params: Views; sum: Views }, attributes: AdagradAttributes): void;
 	/**
 	 * square = rho square + (1 - rho) g^2; change = sqrt(changes + eps) / sqrt(square + eps) g;
 	 * changes = rho changes + (1 - rho) change^2; param -= lr change.
 	 */
 	adadeltaStep(
-		inputs: { gradient: View; control?: View },
-		outputs: { param: View; square: View; changes: View },
+		inputs: StepInputs,
+		outputs: { params: Views; square: Views; changes: Views },
 		attributes: AdadeltaAttributes,
 	): void;
 	/** m = beta1 m + (1 - beta1) g; largest = max(beta2 largest, |g| + eps); param -= lr m / largest. */
-	adamaxStep(
-		inputs: { gradient: View; control?: View },
-		outputs: { param: View; m: View; largest: View },
-		attributes: AdamaxAttributes,
-	): void;
+	adamaxStep(inputs: StepInputs, outputs: { params: Views; m: Views; largest: Views }, attributes: AdamaxAttributes): void;
 	/** m and v as Adam's; param -= (gradientRate g + meanRate m) / (sqrt(v / correction2) + eps). */
-	nadamStep(
-		inputs: { gradient: View; control?: View },
-		outputs: { param: View; m: View; v: View },
-		attributes: NadamAttributes,
-	): void;
+	nadamStep(inputs: StepInputs, outputs: { params: Views; m: Views; v: Views }, attributes: NadamAttributes): void;
 	/** m and v as Adam's; param -= rate m, divided by sqrt(v) + eps if `adaptive`. */
-	radamStep(
-		inputs: { gradient: View; control?: View },
-		outputs: { param: View; m: View; v: View },
-		attributes: RadamAttributes,
-	): void;
+	radamStep(inputs: StepInputs, outputs: { params: Views; m: Views; v: Views }, attributes: RadamAttributes): void;
 	/** param -= lr sign(beta1 m + (1 - beta1) g); then m = beta2 m + (1 - beta2) g. */
-	lionStep(inputs: { gradient: View; control?: View }, outputs: { param: View; m: View }, attributes: LionAttributes): void;
+	lionStep(inputs: StepInputs, outputs: { params: Views; m: Views }, attributes: LionAttributes): void;
+	/** average = decay average + (1 - decay) param. No two averages share memory. */
+	emaStep(inputs: { params: Views }, outputs: { averages: Views }, attributes: { readonly decay: number }): void;
 	/**
 	 * norm = the root of the sum of the squares of all elements of all gradients, factor = min(1, maxNorm / (norm + 1e-6)).
 	 * Gradients are contiguous, float32 or, on the CPU, float64; both outputs have one element of their dtype.
 	 */
-	clipFactor(
-		inputs: { gradients: readonly View[] },
-		outputs: { norm: View; factor: View },
-		attributes: { readonly maxNorm: number },
+	clipFactor(inputs: { gradients: Views }, outputs: { norm: View; factor: View }, attributes: { readonly maxNorm: number }): void;
+	/** gradient *= factor, in place. All are contiguous, of one dtype, float32 or, on the CPU, float64. */
+	scaleGradients(inputs: { factor: View }, outputs: { gradients: Views }, attributes: Readonly<Record<never, never>>): void;
+	/** gradient = min(max(gradient, -limit), limit), in place; NaN stays. Gradients are contiguous and floating. */
+	limitGradients(
+		inputs: Readonly<Record<never, never>>,
+		outputs: { gradients: Views },
+		attributes: { readonly limit: number },
 	): void;
-	/** average = decay average + (1 - decay) param. */
-	emaStep(inputs: { param: View }, outputs: { average: View }, attributes: { readonly decay: number }): void;
 }

@@ -4,13 +4,15 @@ import { CONTROL, type GradScalerKernels } from '../contract/gradScaler';
 import { cpuData } from './storage';
 
 export const gradScaler: GradScalerKernels = {
-	unscale({ scale }, { gradient, found }) {
-		const data = cpuData(gradient);
+	unscale({ scale }, { gradients, found }) {
 		const factor = cpuData(scale)[scale.offset]!;
-		const end = gradient.offset + numel(gradient.shape);
-		for (let i = gradient.offset; i < end; i++) {
-			if (!Number.isFinite(data[i]!)) cpuData(found)[found.offset] = 1;
-			data[i] = data[i]! / factor;
+		for (const gradient of gradients) {
+			const data = cpuData(gradient);
+			const end = gradient.offset + numel(gradient.shape);
+			for (let i = gradient.offset; i < end; i++) {
+				if (!Number.isFinite(data[i]!)) cpuData(found)[found.offset] = 1;
+				data[i] = data[i]! / factor;
+			}
 		}
 	},
 

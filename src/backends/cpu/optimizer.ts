@@ -30,7 +30,17 @@ function penalized(gradient: number, param: number, { maximize, weightDecay, l1 
 	return (maximize ? -gradient : gradient) + weightDecay * param + l1 * Math.sign(param);
 }
 
-export const optimizer: OptimizerKernels = {
+type StepName = Exclude<keyof OptimizerKernels, 'emaStep' | 'clipFactor' | 'scaleGradients' | 'limitGradients'>;
+type Outputs<K extends StepName> = Parameters<OptimizerKernels[K]>[1];
+
+/** A step of one parameter: the views of the contract's lists for it. */
+type OneStep<K extends StepName> = (
+	inputs: { readonly gradient: View; readonly control: View | undefined },
+	outputs: { readonly [P in keyof Outputs<K> as P extends 'params' ? 'param' : P]: View },
+	attributes: Parameters<OptimizerKernels[K]>[2],
+) => void;
+
+const steps: { readonly [K in StepName]: OneStep<K> } = {
 	sgdStep({ gradient, control }, { param, buffer }, attributes) {
 		const counts = countsOf(control);
 		if (counts?.skips) return;
@@ -189,6 +199,28 @@ export const optimizer: OptimizerKernels = {
 			p[i] = p[i]! - shrink * p[i]! - lr * direction;
 		}
 	},
+};
+
+type Lists = Readonly<Record<string, readonly View[] | undefined>>;
+
+/** The step of all parameters, one after the other. */
+function ofAll(step: OneStep<'sgdStep'>) {
+	return (
+		{ gradients, control }: { readonly gradients: readonly View[]; readonly control?: View },
+		{ params, ...state }: Lists,
+		attributes: Parameters<OptimizerKernels['sgdStep']>[2],
+	) => {
+		gradients.forEach((gradient, i) => {
+			const own = Object.fromEntries(Object.entries(state).flatMap(([name, list]) => (list ? [[name, list[i]!]] : [])));
+			step({ gradient, control }, { param: params![i]!, ...own }, attributes);
+		});
+	};
+}
+
+export const optimizer: OptimizerKernels = {
+	...(Object.fromEntries(
+		Object.entries(steps).map(([name, step]) => [name, ofAll(step as OneStep<'sgdStep'>)]),
+	) as unknown as Pick<OptimizerKernels, StepName>),
 
 	clipFactor({ gradients }, { norm, factor }, { maxNorm }) {
 		let sum = 0;
@@ -198,8 +230,25 @@ export const optimizer: OptimizerKernels = {
 		elements(factor)[0] = Math.min(1, maxNorm / (length + 1e-6));
 	},
 
-	emaStep({ param }, { average }, { decay }) {
-		const [p, averages] = [elements(param), elements(average)];
-		for (let i = 0; i < p.length; i++) averages[i] = decay * averages[i]! + (1 - decay) * p[i]!;
+	scaleGradients({ factor }, { gradients }) {
+		const [by] = elements(factor);
+		for (const gradient of gradients) {
+			const values = elements(gradient);
+			for (let i = 0; i < values.length; i++) values[i] = values[i]! * by!;
+		}
+	},
+
+	limitGradients(_, { gradients }, { limit }) {
+		for (const gradient of gradients) {
+			const values = elements(gradient);
+			for (let i = 0; i < values.length; i++) values[i] = Math.min(Math.max(values[i]!, -limit), limit);
+		}
+	},
+
+	emaStep({ params }, { averages }, { decay }) {
+		params.forEach((param, k) => {
+			const [p, own] = [elements(param), elements(averages[k]!)];
+			for (let i = 0; i < p.length; i++) own[i] = decay * own[i]! + (1 - decay) * p[i]!;
+		});
 	},
 };

@@ -51,7 +51,11 @@ export class CpuStorage implements Storage {
 	}
 }
 
-type AnyKernel = (inputs: unknown, outputs: Readonly<Record<string, View | undefined>>, attributes: unknown) => void;
+type AnyKernel = (
+	inputs: unknown,
+	outputs: Readonly<Record<string, View | readonly View[] | undefined>>,
+	attributes: unknown,
+) => void;
 
 /** Wraps kernels to round half-precision outputs: the kernels themselves compute with the numbers of the Float32Array. */
 export function roundingHalves(kernels: Partial<Kernels>): Partial<Kernels> {
@@ -59,8 +63,8 @@ export function roundingHalves(kernels: Partial<Kernels>): Partial<Kernels> {
 		return (inputs, outputs, attributes) => {
 			kernel(inputs, outputs, attributes);
 			if (!holdsHalves) return;
-			for (const view of Object.values(outputs)) {
-				if (view !== undefined && isHalf(view.dtype)) roundToHalf(view.dtype, cpuData(view) as Float32Array);
+			for (const view of Object.values(outputs).flatMap((value) => value ?? [])) {
+				if (isHalf(view.dtype)) roundToHalf(view.dtype, cpuData(view) as Float32Array);
 			}
 		};
 	};

@@ -167,6 +167,8 @@ class Runtime implements WebGPUBackend {
 		this.storages = new Memory(gpuDevice, this.asyncErrors, this.commands, options);
 		this.gpu = {
 			launch: (record) => this.commands.launch(record as unknown as Launch),
+			prepare: (record) => this.commands.prepare(record as unknown as Launch),
+			relaunch: (prepared, params, blocks) => this.commands.relaunch(prepared, params, blocks),
 			scratch: (length, dtype) => this.allocate(length, dtype),
 			release: (storage) => this.release(storage),
 			limits: this.limits,

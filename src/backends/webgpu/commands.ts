@@ -17,7 +17,7 @@ import { type AsyncErrors, lossNotice } from './asyncErrors';
 import { BindGroups } from './bindGroups';
 import { BufferUsage, MAP_MODE_READ } from './device';
 import { type IndexReports, RECORD_ROOM } from './indexReports';
-import type { Launch, LaunchRecord } from './launch';
+import type { Launch, LaunchRecord, PreparedLaunch } from './launch';
 import { type Allocation, type Block, type Memory, voidError } from './memory';
 import { checkParameters, ParameterSlots, SLOT_WORDS } from './parameters';
 import type { Pipeline, Pipelines } from './pipelines';
@@ -166,12 +166,17 @@ export class Commands {
 	}
 
 	private launchWhole(record: Launch): void {
+		const prepared = this.prepare(record);
+		if (prepared !== null) this.start(record, prepared, record.operation ?? currentOperation());
+	}
+
+	/** Checks a launch and looks up its pipeline and bind group, so that it can be repeated with `relaunch`; null if its grid has a zero. */
+	prepare(record: Launch): PreparedLaunch | null {
 		let x = record.grid[0];
 		let y = record.grid[1] ?? 1;
 		const z = record.grid[2] ?? 1;
-		if (x === 0 || y === 0 || z === 0) return;
-		const operation = record.operation ?? currentOperation();
-		this.requireRunning(operation);
+		if (x === 0 || y === 0 || z === 0) return null;
+		this.requireRunning(record.operation ?? currentOperation());
 		this.requireMemory();
 		const pipeline = this.pipelines.get(record.kernel, record.variant);
 		if (x > this.foldGrid && y === 1) [x, y] = this.folded(x);
@@ -180,7 +185,22 @@ export class Commands {
 				`${pipeline.key}: a grid of ${record.grid.join(' x ')} workgroups exceeds ${this.maxGrid} in a dimension`,
 			);
 		}
-		const group = this.bindGroups.get(pipeline, record.buffers, this.batch);
+		return { record, pipeline, group: this.bindGroups.get(pipeline, record.buffers, this.batch), x, y, z };
+	}
+
+	/** Launches again with other parameters. `blocks` are those of the buffers, which must be the same. */
+	relaunch(prepared: PreparedLaunch, params: Launch['params'], blocks: readonly Block[]): void {
+		const operation = currentOperation();
+		this.requireRunning(operation);
+		this.requireMemory();
+		for (const block of blocks) {
+			if (block.isVoid) throw voidError();
+			block.batch = this.batch;
+		}
+		this.start({ ...prepared.record, params }, prepared, operation);
+	}
+
+	private start(record: Launch, { pipeline, group, x, y, z }: PreparedLaunch, operation: string): void {
 		this.recording?.launched(record, pipeline, x, y, z, operation);
 		this.account(pipeline, record, operation);
 		if (pipeline.gpu !== undefined && this.waiting.length === 0) {

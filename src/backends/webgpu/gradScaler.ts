@@ -1,24 +1,14 @@
 /** Launches of shaders/gradScaler.wgsl.ts. */
 import * as kernels from '../../../shaders/gradScaler.wgsl';
-import { WORKGROUP_SIZE } from '../../../shaders/shader';
-import { numel } from '../../core/shape';
 import type { GradScalerKernels } from '../contract/gradScaler';
-import { type Gpu, storageType } from './launch';
-import { gpuBytes } from './memory';
+import type { Gpu } from './launch';
+import { launchEach } from './tensorList';
 
 export function gradScalerKernels(gpu: Gpu): GradScalerKernels {
 	return {
-		unscale({ scale }, { gradient, found }) {
-			const count = numel(gradient.shape);
-			gpu.launch({
-				kernel: kernels.unscale,
-				variant: { storage: storageType(gradient) },
-				buffers: { scale: scale.storage, gradient: gradient.storage, found: found.storage },
-				params: { count, offset: gradient.offset, scaleOffset: scale.offset, foundOffset: found.offset },
-				grid: [Math.ceil(count / WORKGROUP_SIZE)],
-				flops: count,
-				bytes: 2 * count * gpuBytes(gradient.dtype),
-			});
+		unscale({ scale }, { gradients, found }) {
+			const buffers = { scale: scale.storage, found: found.storage };
+			launchEach(gpu, kernels.unscale, gradients, buffers, { scaleOffset: scale.offset, foundOffset: found.offset });
 		},
 
 		updateScale({ found }, { scale, tracker }, attributes) {

@@ -8,6 +8,8 @@ import type { Parameters, ParameterValues } from '../../../shaders/parameters';
 import type { Bindings, Kernel, Variant } from '../../../shaders/shader';
 import type { IndexCheck } from '../../core/indexCheck';
 import type { Storage, View } from '../contract';
+import type { Block } from './memory';
+import type { Pipeline } from './pipelines';
 
 /** A storage for each buffer of the kernel. Buffers that only some variants have are optional. */
 export type LaunchBuffers<B extends Bindings> = {
@@ -44,6 +46,16 @@ export interface LaunchRecord extends Launch {
 	readonly pipeline: string;
 }
 
+/** A launch with what the launch path has looked up for it, for repetitions with other parameters. */
+export interface PreparedLaunch {
+	readonly record: Launch;
+	readonly pipeline: Pipeline;
+	readonly group: GPUBindGroup;
+	readonly x: number;
+	readonly y: number;
+	readonly z: number;
+}
+
 /** The runtime as launchers see it. */
 export interface Gpu {
 	/**
@@ -51,6 +63,10 @@ export interface Gpu {
 	 * pipeline to compile, so neither it nor its arrays may change afterwards.
 	 */
 	launch<V extends Variant, P extends Parameters, B extends Bindings>(record: Launch<V, P, B>): void;
+	/** Looks up what `launch` would; null if the launch would do nothing. */
+	prepare<V extends Variant, P extends Parameters, B extends Bindings>(record: Launch<V, P, B>): PreparedLaunch | null;
+	/** As `launch`, with other parameters. `blocks` are the blocks of its buffers. They must still be those of the preparation. */
+	relaunch(prepared: PreparedLaunch, params: Launch['params'], blocks: readonly Block[]): void;
 	/** A temporary storage for partial results: the caller releases it right after the last launch that uses it. */
 	scratch(length: number, dtype: 'float32' | 'int32'): Storage;
 	release(storage: Storage): void;

@@ -11,7 +11,7 @@ import { zerosLike } from '../../ops/creation';
 import { mul } from '../../ops/elementwise';
 import { contiguous } from '../../ops/layout';
 import { Adam, type AdamOptions, AdamW, type Optimizer, RMSprop, type RMSpropOptions, SGD, type SGDOptions } from '../../optim';
-import type { ParamState } from '../../optim/optimizer';
+import type { ParamState } from '../../optim/state';
 import { Tensor } from '../../tensor';
 import { tidy } from '../../tidy';
 import type { KerasModel, OwnedSlot, StoredWeight } from './model';
