@@ -57,7 +57,10 @@ async function gatherPages() {
 	await mkdir(pages, { recursive: true });
 	const names = Object.entries(FURTHER);
 	const toSite = (/** @type {string} */ text) =>
-		names.reduce((text, [name, file]) => text.replaceAll(`](../${file}`, `](${name}.md`), text).replaceAll('](docs/', '](');
+		names
+			.reduce((text, [name, file]) => text.replaceAll(`](../${file}`, `](${name}.md`), text)
+			.replaceAll('](docs/', '](')
+			.replaceAll(/\[([^\]]*)\]\(\.\.\/examples\/[^)]*\)/g, '$1');
 	const known = GUIDES.flatMap(({ pages }) => pages);
 	for (const file of await readdir(join(root, 'docs'))) {
 		if (!/\.(md|png|svg)$/.test(file)) continue;
@@ -116,10 +119,14 @@ async function makeMovable(folder) {
 			const text = (await readFile(path, 'utf8'))
 				.replaceAll(`\\"base\\":\\"${BASE}\\"`, '\\"base\\":\\""+wgradBase+"\\"')
 				.replaceAll(`="${BASE}`, '="./')
+				.replace('<div class="VPContent is-home"', '<div role="main" class="VPContent is-home"')
 				.replace('<head>', `<head><script>wgradBase=new URL('./',location.href).pathname</script>`);
 			await writeFile(path, text);
 		} else if (file.endsWith('.js')) {
+			// The index of the search is JSON within single quotes.
+			const inJson = file.includes('localSearchIndex') ? "'+globalThis.wgradBase+'" : BASE;
 			const text = (await readFile(path, 'utf8'))
+				.replaceAll(BASE, inJson)
 				.replaceAll(new RegExp(`"${BASE}([^"]*)"`, 'g'), '(globalThis.wgradBase+"$1")')
 				.replaceAll(new RegExp(`(\`)${BASE}`, 'g'), `$1\${globalThis.wgradBase}`);
 			await writeFile(path, text);
@@ -153,7 +160,11 @@ async function buildApi() {
 		if (!file.endsWith('.html')) continue;
 		const path = join(out, 'api', file);
 		const up = relative(dirname(path), out).replaceAll('\\', '/');
-		await writeFile(path, (await readFile(path, 'utf8')).replaceAll('https://site.invalid/', `${up}/`));
+		const text = (await readFile(path, 'utf8'))
+			.replaceAll('https://site.invalid/', `${up}/`)
+			.replace('<div class="col-content">', '<div class="col-content" role="main">')
+			.replace('<nav id="tsd-sidebar-links"', '<nav id="tsd-sidebar-links" aria-label="Site"');
+		await writeFile(path, text);
 	}
 }
 

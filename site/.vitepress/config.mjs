@@ -27,7 +27,7 @@ export default {
 		theme: { light: 'github-light-high-contrast', dark: 'github-dark-high-contrast' },
 		config(/** @type {import('markdown-it').default} */ markdown) {
 			// Wide tables scroll in a box that the keyboard can reach.
-			markdown.renderer.rules.table_open = () => '<div class="wide" tabindex="0" role="region" aria-label="Table"><table>\n';
+			markdown.renderer.rules.table_open = () => '<div class="wide" tabindex="0"><table>\n';
 			markdown.renderer.rules.table_close = () => '</table></div>\n';
 		},
 	},
