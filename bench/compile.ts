@@ -1,8 +1,8 @@
 /**
- * Steps as usual and under `compile`: the JavaScript of a step on a device that does nothing, the time on the adapter, and the memory of
- * temporaries. The two alternate, so that other load on the machine disturbs both alike.
+ * Steps as usual, under `compile`, and with their launches fused: the launches, the JavaScript of a step on a device that does nothing, the time
+ * on the adapter, and the memory of temporaries. The three alternate, so that other load on the machine disturbs all alike.
  */
-import { type Compiled, compile, counters, init, randn, shutdown, sync, type Tensor, tidy } from 'wgrad';
+import { type Compiled, type CompileReport, compile, counters, init, randn, shutdown, sync, type Tensor, tidy } from 'wgrad';
 import { ensureAdapter } from '../adapters/driver.mjs';
 import { type Case, cases } from './cases';
 import { type Measurement, summarize } from './measure';
@@ -35,57 +35,67 @@ function programs(): Program[] {
 	return [...chosen, CHAIN];
 }
 
-interface Pair {
-	readonly usual: Measurement;
-	readonly compiled: Measurement;
-}
+/** The three ways to run a program. */
+const FORMS = ['usual', 'compiled', 'fused'] as const;
+type Form = (typeof FORMS)[number];
+type Times = Readonly<Record<Form, Measurement>>;
+type Calls = Readonly<Record<Form, () => void>>;
 
-/** Milliseconds of a call, as usual and compiled. */
-async function measurePair(call: () => unknown, compiled: Compiled<[], unknown>, rounds: number, repeats: number): Promise<Pair> {
-	const usual = () => void tidy(call);
-	const replay = () => {
-		const result = compiled() as Tensor | undefined;
-		result?.dispose();
-	};
-	const times: Record<'usual' | 'compiled', number[]> = { usual: [], compiled: [] };
+/** Milliseconds of a call in each form. */
+async function measureForms(calls: Calls, rounds: number, repeats: number): Promise<Times> {
+	const times: Record<Form, number[]> = { usual: [], compiled: [], fused: [] };
 	for (let round = -2; round < rounds; round++) {
-		for (const [name, run] of [
-			['usual', usual],
-			['compiled', replay],
-		] as const) {
+		for (const form of FORMS) {
 			const start = performance.now();
-			for (let i = 0; i < repeats; i++) run();
+			for (let i = 0; i < repeats; i++) calls[form]();
 			await sync();
-			if (round >= 0) times[name].push((performance.now() - start) / repeats);
+			if (round >= 0) times[form].push((performance.now() - start) / repeats);
 		}
 	}
-	return { usual: summarize(times.usual), compiled: summarize(times.compiled) };
+	return { usual: summarize(times.usual), compiled: summarize(times.compiled), fused: summarize(times.fused) };
 }
 
 interface Row {
 	readonly name: string;
-	launches: number;
-	host?: Pair;
-	device?: Pair;
-	temporaryBytes: number;
-	eagerBytes: number;
+	readonly launches: Readonly<Record<Form, number>>;
+	/** Bytes of temporaries. */
+	readonly temporaries: Readonly<Record<Form, number>>;
+	host?: Times;
+	device?: Times;
+}
+
+async function ready(compiled: Compiled<[], unknown>, name: string): Promise<CompileReport['plans'][number]> {
+	for (let i = 0; i < 3; i++) (compiled() as Tensor | undefined)?.dispose();
+	do await sync();
+	while (compiled.report().plans.some(({ isCompiling }) => isCompiling));
+	const { reason, plans } = compiled.report();
+	if (reason !== null || plans[0] === undefined) throw new Error(`${name}: ${reason}`);
+	return plans[0];
+}
+
+function launchesOf(run: () => void): number {
+	const before = counters().launches;
+	run();
+	return counters().launches - before;
 }
 
 async function measureOn(rows: Map<string, Row>, kind: 'host' | 'device', rounds: number): Promise<void> {
 	for (const { name, prepare } of programs()) {
 		const call = prepare();
-		const compiled = compile(call);
-		for (let i = 0; i < 3; i++) (compiled() as Tensor | undefined)?.dispose();
-		await sync();
-		const { reason, plans } = compiled.report();
-		if (reason !== null || plans[0] === undefined) throw new Error(`${name}: ${reason}`);
-		const before = counters().launches;
-		(compiled() as Tensor | undefined)?.dispose();
-		const row = rows.get(name) ?? { name, launches: 0, temporaryBytes: plans[0].temporaryBytes, eagerBytes: plans[0].eagerBytes };
-		row.launches = counters().launches - before;
-		row[kind] = await measurePair(call, compiled, rounds, kind === 'host' ? 10 : 1);
+		const single = compile(call, { fuse: false });
+		const fused = compile(call);
+		const [one, other] = [await ready(single, name), await ready(fused, name)];
+		const replay = (compiled: Compiled<[], unknown>) => () => (compiled() as Tensor | undefined)?.dispose();
+		const calls: Calls = { usual: () => void tidy(call), compiled: replay(single), fused: replay(fused) };
+		const row = rows.get(name) ?? {
+			name,
+			launches: { usual: launchesOf(calls.usual), compiled: launchesOf(calls.compiled), fused: launchesOf(calls.fused) },
+			temporaries: { usual: one.eagerBytes, compiled: one.temporaryBytes, fused: other.temporaryBytes },
+		};
+		row[kind] = await measureForms(calls, rounds, kind === 'host' ? 10 : 1);
 		rows.set(name, row);
-		compiled.dispose();
+		single.dispose();
+		fused.dispose();
 	}
 }
 
@@ -102,18 +112,16 @@ export async function measureCompile(rounds: number, onlyHost: boolean): Promise
 	return [...rows.values()];
 }
 
-/** One line for each program. */
+/** One line for each program: as usual, compiled, and compiled and fused. */
 export function compileLines(rows: readonly Row[]): string[] {
-	const both = ({ usual, compiled }: Pair, scale: number, unit: string) =>
-		`${(usual.median * scale).toFixed(1)} -> ${(compiled.median * scale).toFixed(1)} ${unit}`;
-	return rows.map(({ name, launches, host, device, temporaryBytes, eagerBytes }) => {
-		const perLaunch = host === undefined ? '' : `, ${((host.compiled.median * 1000) / launches).toFixed(2)} us a launch`;
-		const memory = `${(eagerBytes / 2 ** 20).toFixed(2)} -> ${(temporaryBytes / 2 ** 20).toFixed(2)} MiB of temporaries`;
+	const three = (textOf: (form: Form) => string) => FORMS.map(textOf).join(' -> ');
+	return rows.map(({ name, launches, temporaries, host, device }) => {
+		const perLaunch = host && `${((host.compiled.median * 1000) / launches.compiled).toFixed(2)} us a compiled launch`;
 		return [
-			`${name}: ${launches} launches`,
-			...(host === undefined ? [] : [`JavaScript ${both(host, 1000, 'us')}${perLaunch}`]),
-			...(device === undefined ? [] : [both(device, 1, 'ms')]),
-			memory,
+			`${name}: ${three((form) => `${launches[form]}`)} launches`,
+			...(host ? [`JavaScript ${three((form) => (host[form].median * 1000).toFixed(1))} us, ${perLaunch}`] : []),
+			...(device ? [`${three((form) => device[form].median.toFixed(1))} ms`] : []),
+			`${three((form) => (temporaries[form] / 2 ** 20).toFixed(2))} MiB of temporaries`,
 		].join('; ');
 	});
 }

@@ -76,11 +76,11 @@ function declaredIn(code: string): string[] {
 	return [...code.matchAll(/\b(?:fn|alias|struct|const|var<[^>]*>) (\w+)/g)].map(([, name]) => name!);
 }
 
-/** How the kernel declares the elements of its buffer `out`: four or one; undefined if it has no such buffer. */
-export function storesQuads(kernel: Kernel, variant: Variant, out: string): boolean | undefined {
+/** The WGSL type of the elements of the kernel's buffer `out`; undefined if it has no such buffer. */
+export function storedType(kernel: Kernel, variant: Variant, out: string): string | undefined {
 	const { bindings, functions = '' } = kernel.define(variant);
 	const binding = bindings[out];
-	return binding ? resolved(binding.type, functions).startsWith('vec4') : undefined;
+	return binding ? resolved(binding.type, functions) : undefined;
 }
 
 function resolved(type: string, functions: string): string {

@@ -8,11 +8,14 @@ import {
 	conv2d,
 	counters,
 	dropout,
+	enableGrad,
 	gelu,
+	grad,
 	init,
 	layerNorm,
 	manualSeed,
 	matmul,
+	maxPool2d,
 	noGrad,
 	rand,
 	relu,
@@ -186,6 +189,22 @@ for (const [name, { body, shapes, launches }] of Object.entries(EPILOGUES)) {
 		assert.ok(plan.eagerLaunches > launches);
 	});
 }
+
+test('the gradient of an activation joins the gradient of pooling and of a layer', async () => {
+	const [weight, matrix] = [rand([3, 3, 3, 3]).sub(0.5), rand([27, 5]).sub(0.5)];
+	const body: Body = (x) => {
+		const input = x.detach().requiresGrad_();
+		const hidden = maxPool2d(relu(conv2d(relu(input), weight)), 2);
+		return grad(
+			gelu(matmul(hidden.reshape([-1, 27]), matrix))
+				.square()
+				.sum(),
+			[input],
+		) as Tensor[];
+	};
+	const { launches, eagerLaunches } = await requireSame((x, y) => enableGrad(() => body(x, y)), [2, 3, 9, 9]);
+	assert.ok(launches <= eagerLaunches - 5, `${launches} of ${eagerLaunches} launches`);
+});
 
 test('more outputs than a launch can bind become several launches', async () => {
 	const { launches } = await requireSame((x, y) => {

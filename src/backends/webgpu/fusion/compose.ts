@@ -1,6 +1,6 @@
 /** Makes one launch of several elementwise operations. */
 import { type FusedProgram, fusedKernel, type Place } from '../../../../shaders/fused.wgsl';
-import { epilogueValues, storesQuads, withEpilogue } from '../../../../shaders/fusedEpilogue.wgsl';
+import { epilogueValues, storedType, withEpilogue } from '../../../../shaders/fusedEpilogue.wgsl';
 import { type Kernel, type StorageType, WORKGROUP_SIZE } from '../../../../shaders/shader';
 import { ownsTailAt, quadsEach } from '../elementwisePlan';
 import type { Gpu, Launch } from '../launch';
@@ -105,8 +105,10 @@ export function composed(
 	if (bound.length + others > gpu.limits.maxStorageBuffersPerShaderStage) return undefined;
 	const { size } = operations[0]!;
 	const isStored = (i: number) => stores.some(({ place }) => place === i);
-	const isQuad = head && storesQuads(launches[0]!.record.kernel, launches[0]!.record.variant, head.out);
-	if (isQuad && size % 4 > 0) return undefined;
+	const type = head && storedType(launches[0]!.record.kernel, launches[0]!.record.variant, head.out);
+	const isQuad = type?.startsWith('vec4');
+	const given = operations[0]!.output.type;
+	if (type !== undefined && (type !== (isQuad ? `vec4<${given}>` : given) || (isQuad && size % 4 > 0))) return undefined;
 	const walks =
 		(head === undefined ? rowWalks(used, isStored) : undefined) ??
 		linearWalks(used, isStored, size, isQuad === false ? undefined : slots);
@@ -117,7 +119,7 @@ export function composed(
 	const [places, tables] = tabulated(used, bound, walks);
 	const program: FusedProgram = {
 		kind: walks.kind,
-		...(head !== undefined && { given: 0, givenType: operations[0]!.output.type }),
+		...(head !== undefined && { given: 0, givenType: given }),
 		buffers: bound.map((slot, b) => ({
 			type: types[b]!,
 			isVector: isQuad !== false && places.every(({ buffer, mode }) => buffer !== b || mode === 'f' || mode === 'v'),
@@ -162,8 +164,8 @@ export function composed(
 		keys: keys.flatMap(({ words, keyAt }) => [...words.subarray(keyAt, keyAt + 4)]),
 	};
 	const first = launches[0]!;
-	const given = head === undefined ? params : { ...first.record.params, ...epilogueValues(params) };
-	const words = packParameters(kernel, given, 0);
+	const whole = head === undefined ? params : { ...first.record.params, ...epilogueValues(params) };
+	const words = packParameters(kernel, whole, 0);
 	const keysAt = kernel.layout.fields.find(({ name }) => name === 'keys' || name === 'fusedKeys')?.at ?? 0;
 	const widths = used.map(
 		({ access, isLoaded }, i) => gpuBytes(slots[access.slot]!.dtype) * (Number(isStored(i)) + Number(isLoaded)),

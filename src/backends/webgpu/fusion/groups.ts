@@ -27,8 +27,8 @@ interface Cluster {
 	flops: number;
 	readonly uses: Map<number, Use[]>;
 	readonly bends: Map<string, readonly number[]>;
-	/** The slots that a kernel uses besides its output, if the operations are its epilogue. */
-	others: readonly number[] | undefined;
+	/** The kernel of which the operations are the epilogue. */
+	head: Operation['head'];
 }
 
 /** The launches in their new order; those of a list become one. */
@@ -59,14 +59,13 @@ export function grouped(launches: readonly RecordedLaunch[], operations: readonl
 }
 
 function clusterOf(i: number, operation: Operation | undefined): Cluster {
-	const others = operation?.head?.others;
 	const cluster: Cluster = {
 		members: [i],
 		size: operation?.size ?? -1,
 		flops: operation?.flops ?? 0,
 		uses: new Map(),
 		bends: new Map(),
-		others,
+		head: operation?.head,
 	};
 	if (operation === undefined) return cluster;
 	for (const { slot, map } of operation.inputs) addUse(cluster, slot, map, false);
@@ -107,9 +106,8 @@ function successors(launches: readonly RecordedLaunch[]): Set<number>[] {
 
 function areCompatible(a: Cluster, b: Cluster, now: number): boolean {
 	if (a.size !== b.size || a.flops + b.flops > MOST.flops || a.members.length + b.members.length > MOST.operations) return false;
-	if (a.others !== undefined && b.others !== undefined) return false;
-	// An epilogue cannot write what its kernel needs.
-	if (a.others?.some((slot) => isWrittenBy(b, slot)) || b.others?.some((slot) => isWrittenBy(a, slot))) return false;
+	if (a.head !== undefined && b.head !== undefined) return false;
+	if (!canFollow(a, b) || !canFollow(b, a)) return false;
 	let isLinked = false;
 	for (const [slot, uses] of a.uses) {
 		for (const other of b.uses.get(slot) ?? []) {
@@ -124,8 +122,11 @@ function areCompatible(a: Cluster, b: Cluster, now: number): boolean {
 	return commonSizes([...a.bends.values(), ...b.bends.values()], a.size) !== undefined;
 }
 
-function isWrittenBy({ uses }: Cluster, slot: number): boolean {
-	return uses.get(slot)?.some(({ isWritten }) => isWritten) ?? false;
+/** Whether the operations of `b` neither write what the kernel of `a` uses, nor use what it writes besides its output. */
+function canFollow({ head }: Cluster, b: Cluster): boolean {
+	if (head === undefined) return true;
+	const isWritten = (slot: number) => b.uses.get(slot)?.some((use) => use.isWritten) ?? false;
+	return !head.written.some((slot) => b.uses.has(slot)) && !head.others.some(isWritten);
 }
 
 /** Whether a launch outside of both depends on one and comes before the other. `now` is the last launch that may be in a cluster of several. */
@@ -154,7 +155,7 @@ function isBetween(a: Cluster, b: Cluster, clusters: readonly Cluster[], after: 
 function join(kept: Cluster, gone: Cluster): void {
 	kept.members = [...kept.members, ...gone.members].sort((x, y) => x - y);
 	kept.flops += gone.flops;
-	kept.others ??= gone.others;
+	kept.head ??= gone.head;
 	for (const [slot, uses] of gone.uses) for (const { map, isWritten } of uses) addUse(kept, slot, map, isWritten);
 }
 

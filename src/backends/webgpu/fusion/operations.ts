@@ -27,8 +27,8 @@ export interface Operation {
 	readonly isRandom: boolean;
 	/** Floating-point operations for an element. */
 	readonly flops: number;
-	/** For another kernel that elementwise operations may follow: its buffer, and the slots of its other buffers. */
-	readonly head?: { readonly out: string; readonly others: readonly number[] };
+	/** For another kernel that elementwise operations may follow: its buffer, and the slots of its other buffers, all and those that it writes. */
+	readonly head?: { readonly out: string; readonly others: readonly number[]; readonly written: readonly number[] };
 }
 
 /** Kernels that store each element of a buffer once, and do not read it: the buffer's name. */
@@ -66,7 +66,11 @@ export function headOf(
 		t: 0,
 		isRandom: false,
 		flops: 0,
-		head: { out, others: slots.filter((other) => other >= 0 && other !== slot) },
+		head: {
+			out,
+			others: slots.filter((other) => other >= 0 && other !== slot),
+			written: slots.filter((other, k) => other >= 0 && other !== slot && pipeline.layout.bindings[k] !== 'read'),
+		},
 	};
 }
 
