@@ -4,9 +4,12 @@ export const GUIDES = [
 		text: 'Begin',
 		pages: ['guide', 'first-model', 'tensors', 'data', 'training', 'saving', 'from-pytorch', 'from-keras', 'from-tfjs'],
 	},
-	{ text: 'Go deeper', pages: ['autograd', 'interpret', 'images', 'recurrent', 'fine-tuning', 'quantization', 'pruning'] },
+	{
+		text: 'Go deeper',
+		pages: ['autograd', 'kernels', 'interpret', 'images', 'recurrent', 'fine-tuning', 'quantization', 'pruning'],
+	},
 	{ text: 'Trained models', pages: ['models', 'formats', 'keras', 'onnx', 'inference'] },
-	{ text: 'Speed', pages: ['speed', 'compile', 'distributed', 'mixed-precision', 'tuning'] },
+	{ text: 'Speed', pages: ['speed', 'compile', 'distributed', 'mixed-precision', 'tuning', 'bundles'] },
 	{ text: 'Trouble', pages: ['debugging', 'reliability', 'platforms'] },
 	{ text: 'Reference', pages: ['operations', 'examples', 'how-it-works', 'design'] },
 ];

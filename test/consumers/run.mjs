@@ -27,59 +27,67 @@ const model = ${LAYERS};
 const y = noGrad(() => model.forward(tensor([[1, 2]])));`;
 const INIT = `const { device } = await init({ device: globalThis.PROBE_DEVICE ?? 'cpu' });`;
 
+/**
+ * The body of a program, after its imports, in a function: webpack does not join modules with one that awaits at its top, and so finds less that is
+ * unused.
+ *
+ * @param {string} body
+ */
+const main = (body) => `async function main() {\n${body}\n}\nmain();`;
+
 /** Programs, the line that each prints, and in kB, gzipped, the most that its bundle may take. */
 const PROGRAMS = {
 	everything: {
-		most: 280,
+		most: 300,
 		code: `import * as wgrad from 'wgrad';
-const names = Object.keys(wgrad).sort();
-console.log(names.includes('conv2d'), typeof wgrad.nn.Linear, typeof wgrad.Tensor.prototype.conv2d);`,
+${main(`const names = Object.keys(wgrad).sort();
+console.log(names.includes('conv2d'), typeof wgrad.nn.Linear, typeof wgrad.Tensor.prototype.conv2d);`)}`,
 		prints: 'true function function',
 	},
 	training: {
 		most: 260,
 		code: `import { init, nn, optim, tensor } from 'wgrad';
-${INIT}
+${main(`${INIT}
 const x = tensor([[1, 2]], { requiresGrad: true });
 const loss = x.mul(x).sum();
 loss.backward();
 new optim.SGD([x], { lr: 0.5 }).step();
-console.log(device, await loss.item(), JSON.stringify(await x.toArray()), new nn.ReLU().constructor.name !== '');`,
-		prints: 'cpu 5 [[0,0]] true',
+console.log(device, await loss.item(), JSON.stringify(await x.toArray()), typeof nn.ReLU);`)}`,
+		prints: 'cpu 5 [[0,0]] function',
 	},
 	inference: {
-		most: 230,
+		most: 240,
 		code: `import { init, manualSeed, nn, noGrad, tensor } from 'wgrad';
-${INIT}
+${main(`${INIT}
 ${VALUES}
-console.log(device, (await y.sum().item()).toFixed(4), y.shape.join());`,
+console.log(device, (await y.sum().item()).toFixed(4), y.shape.join());`)}`,
 		prints: 'cpu 1.0000 1,2',
 	},
 	'inference, wgrad/core': {
 		most: 100,
 		code: `import { init, manualSeed, noGrad, tensor } from 'wgrad/core';
 import * as nn from 'wgrad/nn';
-${INIT}
+${main(`${INIT}
 ${VALUES}
 const [[a, b]] = await y.toArray();
-console.log(device, (a + b).toFixed(4), typeof y.mul);`,
+console.log(device, (a + b).toFixed(4), typeof y.mul);`)}`,
 		prints: 'cpu 1.0000 undefined',
 	},
 	'a product, wgrad/core': {
 		most: 80,
 		code: `import { init, matmul, tensor } from 'wgrad/core';
-${INIT}
-console.log(device, JSON.stringify(await matmul(tensor([[1, 2]]), tensor([[3], [4]])).toArray()));`,
+${main(`${INIT}
+console.log(device, JSON.stringify(await matmul(tensor([[1, 2]]), tensor([[3], [4]])).toArray()));`)}`,
 		prints: 'cpu [[11]]',
 	},
 	'a later family': {
-		most: 280,
+		most: 300,
 		code: `import { init, tensor } from 'wgrad/core';
-${INIT}
+${main(`${INIT}
 const { softmax } = await import('wgrad/core');
 const { Conv2d } = await import('wgrad/nn');
 const x = tensor([[0, 0]]);
-console.log(device, JSON.stringify(await softmax(x, 1).toArray()), typeof Conv2d);`,
+console.log(device, JSON.stringify(await softmax(x, 1).toArray()), typeof Conv2d);`)}`,
 		prints: 'cpu [[0.5,0.5]] function',
 	},
 };
@@ -115,7 +123,7 @@ const BUNDLERS = {
 		await build({
 			...{ configFile: false, root: folder, logLevel: 'error' },
 			build: {
-				...{ outDir: out, emptyOutDir: true, target: 'es2022', modulePreload: { polyfill: false }, reportCompressedSize: false },
+				...{ outDir: out, emptyOutDir: true, target: 'es2022', modulePreload: false, reportCompressedSize: false },
 				rollupOptions: { input: file, output: { entryFileNames: 'index.mjs', chunkFileNames: '[name]-[hash].mjs' } },
 			},
 		});
@@ -178,7 +186,7 @@ async function install() {
 	return user;
 }
 
-async function main() {
+async function testPackage() {
 	const { values: options } = parseArgs({ options: { tool: { type: 'string', multiple: true }, help: { type: 'boolean' } } });
 	if (options.help) return console.log(USAGE);
 	if (!existsSync(join(here, 'node_modules'))) {
@@ -238,4 +246,4 @@ async function main() {
 	process.exitCode = failed === 0 ? 0 : 1;
 }
 
-await main();
+await testPackage();
