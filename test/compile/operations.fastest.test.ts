@@ -54,7 +54,7 @@ async function outcomes(entry: OpEntry, sample: Sample): Promise<{ usual: unknow
 		const results = outputs.filter((output) => output.requiresGrad);
 		const isDifferentiable = entry.gradient === 'yes' && sample.gradient !== false && targets.length > 0 && results.length > 0;
 		const gradients = isDifferentiable ? grad(results, targets, { gradOutputs: cotangents(results), allowUnused: true }) : [];
-		return [...outputs.map((output) => output.detach()), ...gradients.map((gradient) => gradient?.clone())];
+		return [...outputs.map((output) => output.detach()), ...gradients.map((gradient) => gradient?.clone() ?? null)];
 	};
 	const call = (fn: typeof body, isOther: boolean) => {
 		manualSeed(7);
