@@ -112,4 +112,29 @@ pages('explain: shows mistakes, filters and reasons, and explains another class'
 	await tab.context().close();
 });
 
+pages('latent: learns a plane of digits, and a key moves through it', async ({ browser, url }) => {
+	const { tab, errors } = await openTab(browser, WIDE);
+	await tab.goto(`${url}latent/`);
+	await waitForPhase(tab, /Ready/);
+	for (const [id, value] of Object.entries({ images: 640, epochs: 1, 'batch-size': 16, lr: 0.005, hidden: 64 }))
+		await tab.fill(`#${id}`, String(value));
+	await tab.click('#start');
+	await waitForPhase(tab, /Finished/);
+	// A network that gives each pixel probability 1/2 pays 784 ln 2 = 543 nats.
+	assert.ok((await waitForNumber(tab, 'loss')) < 400);
+	await requirePicture(tab, 'plane');
+	const before = await tab.locator('#decoded').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+	await tab.focus('#plane');
+	for (let i = 0; i < 3; i++) await tab.keyboard.press('ArrowRight');
+	await tab.keyboard.press('ArrowUp');
+	await waitForText(tab, 'place', /^0\.30, 0\.10$/);
+	assert.is.not(await tab.locator('#decoded').evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL()), before);
+	const box = (await tab.locator('#plane').boundingBox())!;
+	await tab.mouse.click(box.x + box.width / 4, box.y + box.height / 2);
+	await waitForText(tab, 'place', /^-1\.[45]\d, -?0\.0\d$/);
+	await requireFit(tab, 'latent');
+	assert.equal(errors, []);
+	await tab.context().close();
+});
+
 pages.run();

@@ -2,6 +2,7 @@
 import { readdirSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
+import { PHONE, requireAccessible, requireNoOverflow } from './axe';
 import { openTab, pageSuite, text, waitForPhase } from './tab';
 
 interface Expected {
@@ -20,6 +21,7 @@ const PAGES = new Map<string, Expected>([
 	['doctor', {}],
 	['explain', { cpu: true }],
 	['gpt', { file: 'moby-dick.txt', chart: true, cpu: true }],
+	['latent', { file: 'mnist.bin.gz', chart: true, cpu: true }],
 	['mnist', { file: 'mnist.bin.gz', chart: true, cpu: true }],
 	['playground', { chart: true, cpu: true }],
 	['similarity', { cpu: true }],
@@ -44,6 +46,7 @@ pages('the first address lists them all', async ({ browser, url }) => {
 		links,
 		[...PAGES.keys()].map((name) => `${url}${name}/`),
 	);
+	await requireAccessible(tab);
 	await tab.locator('a').first().click();
 	assert.match(await tab.title(), /wgrad/);
 	await tab.context().close();
@@ -61,6 +64,9 @@ for (const [name, { file, chart, cpu }] of PAGES) {
 		assert.match(await text(tab, 'adapter'), /^WebGPU: ./);
 		assert.not(await tab.locator('#notice').isVisible());
 		if (chart) assert.ok((await tab.locator('#chart canvas').count()) > 0, 'there is a chart');
+		await requireAccessible(tab);
+		await tab.setViewportSize(PHONE.viewport);
+		await requireNoOverflow(tab);
 		assert.equal(errors, []);
 		await tab.context().close();
 	});
@@ -71,6 +77,7 @@ for (const [name, { file, chart, cpu }] of PAGES) {
 		await tab.goto(`${url}${name}/`);
 		assert.match(await noticeOf(tab), /There is no WebGPU here/);
 		assert.is(await text(tab, 'adapter'), 'No WebGPU');
+		await requireAccessible(tab);
 		if (cpu) {
 			await tab.click('#use-cpu');
 			await waitForPhase(tab, /Ready/);
