@@ -32,6 +32,22 @@ for (const name of Object.keys(models)) {
 	}
 }
 
+test('heaps of HDF5 that would keep the library in a loop are refused', async () => {
+	const file = (size: number, index: number, objectSize: number) => {
+		const bytes = new Uint8Array(64);
+		bytes.set([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a, ...new TextEncoder().encode('GCOL'), 1]);
+		const view = new DataView(bytes.buffer);
+		view.setUint32(16, size, true);
+		view.setUint16(24, index, true);
+		view.setUint32(32, objectSize, true);
+		return bytes;
+	};
+	await refuses(() => loadKeras(file(4096, 1, 8)), /a heap reaches beyond its end/, FormatError);
+	await refuses(() => loadKeras(file(56, 1, 4096)), /an object in a heap has a wrong size/, FormatError);
+	await refuses(() => loadKeras(file(56, 0, 0)), /an object in a heap has a wrong size/, FormatError);
+	await refuses(() => loadKeras(file(56, 1, 16)), /the library cannot open it|it is damaged/, FormatError);
+});
+
 /** The parameter of each trained weight of the model with optimizers, by the weight's name in Keras, and how its dims are ordered. */
 async function requireStep(name: string, model: KerasModel, optimizer: optim.Adam | optim.SGD | optim.RMSprop): Promise<void> {
 	const { gradients, after, names } = optimizers[name]!;
