@@ -163,6 +163,7 @@ async function buildApi() {
 		const text = (await readFile(path, 'utf8'))
 			.replaceAll('https://site.invalid/', `${up}/`)
 			.replace('<div class="col-content">', '<div class="col-content" role="main">')
+			.replace('<div class="page-menu">', '<div class="page-menu" role="navigation" aria-label="On this page">')
 			.replace('<nav id="tsd-sidebar-links"', '<nav id="tsd-sidebar-links" aria-label="Site"');
 		await writeFile(path, text);
 	}

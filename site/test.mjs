@@ -136,7 +136,7 @@ const KINDS = {
 			assert.ok(link !== undefined, 'a way back to the site');
 		},
 	},
-	'api class': { path: 'api/classes/index.Tensor.html' },
+	'api class': { path: 'api/classes/train_node.EarlyStopping.html' },
 	'api function': { path: 'api/functions/index.tidy.html' },
 };
 
