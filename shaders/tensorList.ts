@@ -37,8 +37,12 @@ export function forTensor(count: number, of: (k: number) => string): string {
 /** A kernel that replaces each element of some tensors. */
 export type EachVariant = { readonly storage: StorageType; readonly vec4: boolean; readonly tensors: number };
 
-/** First workgroup, number of invocations, offset in units of one read, number of elements. */
-export const EACH_PARAMS = { tensors: TENSOR_TABLE } as const;
+export const EACH_PARAMS = {
+	/** First workgroup, number of reads, offset in units of one read, number of elements. */
+	tensors: TENSOR_TABLE,
+	/** The reads of an invocation. */
+	each: 'u32',
+} as const;
 
 /**
  * Bindings, types and body of a kernel that replaces each element of the tensors x0, x1, ... by `result`, an expression with `value`, the
@@ -53,16 +57,16 @@ alias Value = ${vec4 ? 'vec4<f32>' : 'f32'};
 `,
 		main: `
 	${findTensor(tensors)}
-	let i = at * ${WORKGROUP_SIZE}u + lid;
-	if (i >= row.y) {
-		return;
+	let room = p.each * ${WORKGROUP_SIZE}u;
+	let end = min(row.y, (at + 1u) * room);
+	for (var i = at * room + lid; i < end; i += ${WORKGROUP_SIZE}u) {
+		var element: Element;
+		${forTensor(tensors, (k) => `element = x${k}[row.z + i];`)}
+		let value = Value(element);
+		${first}
+		let result = Element(${result});
+		${forTensor(tensors, (k) => `x${k}[row.z + i] = result;`)}
 	}
-	var element: Element;
-	${forTensor(tensors, (k) => `element = x${k}[row.z + i];`)}
-	let value = Value(element);
-	${first}
-	let result = Element(${result});
-	${forTensor(tensors, (k) => `x${k}[row.z + i] = result;`)}
 `,
 	};
 }

@@ -4,7 +4,7 @@ import { type Bindings, type Kernel, WORKGROUP_SIZE } from '../../../shaders/sha
 import { type EACH_PARAMS, type EachVariant, MOST_TENSORS } from '../../../shaders/tensorList';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
-import { ownsTail } from './elementwisePlan';
+import { ownsTail, quadsEach } from './elementwisePlan';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 
@@ -37,7 +37,7 @@ export function launchEach<P extends Parameters, B extends Bindings>(
 	kernel: Kernel<EachVariant, P & typeof EACH_PARAMS, B>,
 	views: readonly View[],
 	others: Readonly<Record<string, Storage>>,
-	params: Omit<ParameterValues<P>, 'tensors'>,
+	params: Omit<ParameterValues<P>, 'tensors' | 'each'>,
 ): void {
 	const most = Math.min(MOST_TENSORS, gpu.limits.maxStorageBuffersPerShaderStage - Object.keys(others).length);
 	let batches: {
@@ -58,23 +58,24 @@ export function launchEach<P extends Parameters, B extends Bindings>(
 		const buffers: Record<string, Storage> = { ...others };
 		const table: number[] = [];
 		const width = vec4 ? 4 : 1;
-		let [groups, sizes] = [0, 0];
+		const all = chunk.reduce((sum, { shape }) => sum + numel(shape), 0);
+		const each = quadsEach(gpu, all / width);
+		let groups = 0;
 		chunk.forEach((view, k) => {
 			const size = numel(view.shape);
 			const count = Math.ceil(size / width);
 			buffers[`x${k}`] = view.storage;
 			table.push(groups, count, view.offset / width, size);
-			groups += Math.ceil(count / WORKGROUP_SIZE);
-			sizes += size;
+			groups += Math.ceil(count / WORKGROUP_SIZE / each);
 		});
 		gpu.launch({
 			kernel: kernel as unknown as Kernel<EachVariant, Parameters, Bindings>,
 			variant: { storage, vec4, tensors: chunk.length },
 			buffers,
-			params: { ...params, tensors: table },
+			params: { ...params, tensors: table, each },
 			grid: [groups],
-			flops: sizes,
-			bytes: 2 * sizes * gpuBytes(chunk[0]!.dtype),
+			flops: all,
+			bytes: 2 * all * gpuBytes(chunk[0]!.dtype),
 		});
 	};
 	for (const view of views) {
