@@ -82,8 +82,8 @@ function launchesOf(run: () => void): number {
 async function measureOn(rows: Map<string, Row>, kind: 'host' | 'device', rounds: number): Promise<void> {
 	for (const { name, prepare } of programs()) {
 		const call = prepare();
-		const single = compile(call, { fuse: false });
-		const fused = compile(call);
+		const single = compile(call);
+		const fused = compile(call, { fuse: true });
 		const [one, other] = [await ready(single, name), await ready(fused, name)];
 		const replay = (compiled: Compiled<[], unknown>) => () => (compiled() as Tensor | undefined)?.dispose();
 		const calls: Calls = { usual: () => void tidy(call), compiled: replay(single), fused: replay(fused) };

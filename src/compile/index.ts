@@ -19,7 +19,7 @@ export interface CompileOptions {
 	readonly signatures?: number;
 	/**
 	 * Whether launches of elementwise operations that depend on each other become one, of a kernel that is composed for them. It compiles while
-	 * the single ones run. Default true.
+	 * the single ones run. An experiment: some programs get wrong results. Default false.
 	 */
 	readonly fuse?: boolean;
 }
@@ -142,7 +142,7 @@ class Calls {
  */
 export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, options: CompileOptions = {}): Compiled<A, R> {
 	requireFunction('compile', 'fn', fn, 'a function such as (x) => model.forward(x)');
-	const { signatures = 8, fuse = true } = checkOptions('compile', options, ['signatures', 'fuse']);
+	const { signatures = 8, fuse = false } = checkOptions('compile', options, ['signatures', 'fuse']);
 	requireInteger('compile', 'signatures', signatures, 1);
 	requireBoolean('compile', 'fuse', fuse);
 	const known = new Map<string, Calls>();

@@ -46,7 +46,7 @@ async function requireSame(body: Body, shape = [6, 8], others = shape): Promise<
 		return [rand(shape).sub(0.5), rand(others).sub(0.5)];
 	};
 	const run = (fn: Body | Compiled<[Tensor, Tensor], Tensor | readonly Tensor[]>, seed: number) => fn(...inputs(seed));
-	const f = compile((x: Tensor, y: Tensor) => noGrad(() => body(x, y)));
+	const f = compile((x: Tensor, y: Tensor) => noGrad(() => body(x, y)), { fuse: true });
 	for (let i = 0; i < 2; i++) run(f, i);
 	await untilFused(f);
 	for (let i = 2; i < 4; i++) {
@@ -221,7 +221,7 @@ test('gradients add up in the kernel that makes them', async () => {
 		weight.mul(x).tanh().sum().backward();
 		return weight.grad!.detach().clone();
 	};
-	const f = compile(step);
+	const f = compile(step, { fuse: true });
 	for (let i = 0; i < 4; i++) f(rand([6, 8]));
 	await untilFused(f);
 	const [x, start] = [rand([6, 8]), rand([6, 8])];
@@ -239,8 +239,8 @@ test('gradients add up in the kernel that makes them', async () => {
 	assert.equal(await bits([replayed]), usual);
 });
 
-test('fuse: false keeps the launches', async () => {
-	const f = compile((x: Tensor) => noGrad(() => x.add(1).mul(2)), { fuse: false });
+test('without fuse launches stay', async () => {
+	const f = compile((x: Tensor) => noGrad(() => x.add(1).mul(2)));
 	for (let i = 0; i < 3; i++) f(rand([4]));
 	assert.equal([f.report().plans[0]!.launches, f.report().plans[0]!.isCompiling], [2, false]);
 	assert.throws(() => compile((x: Tensor) => x, { fuse: 1 as never }), /fuse/);

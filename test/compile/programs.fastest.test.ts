@@ -123,7 +123,7 @@ const read = (tensors: Outcome) => Promise.all(tensors.map(async (tensor) => ten
 for (let seed = 0; seed < CASES; seed++) {
 	test(`program ${seed}`, async () => {
 		const program = programOf(seed);
-		const compiled = compile(program);
+		const compiled = compile(program, { fuse: true });
 		for (let i = 0; i < 5; i++) {
 			const usual = tidy(() => program(...inputsOf(i)));
 			const result = compiled(...inputsOf(i));

@@ -51,7 +51,7 @@ async function bits(tensors: readonly Tensor[]): Promise<number[]> {
 async function run({ make, batch = features, steps = 12 }: Program, isCompiled: boolean) {
 	manualSeed(3);
 	const { step, state, counts, between } = make();
-	const compiled: Compiled<[Tensor, Tensor], Tensor> = compile(step);
+	const compiled: Compiled<[Tensor, Tensor], Tensor> = compile(step, { fuse: true });
 	const losses: Tensor[] = [];
 	for (let i = 0; i < steps; i++) {
 		const [x, y] = batch(i);
