@@ -5,7 +5,7 @@
  * the storage with the version that it had, so that dropping handles is safe and overwriting is noticed.
  */
 import type { DeviceName, OwnedStorage } from '../backends/contract';
-import { noteHookChange } from '../core/capture';
+import { noteModelChange } from '../core/capture';
 import { requireFunction } from '../core/checks';
 import { type DType, isFloating } from '../core/dtype';
 import { AutogradError, formatShape } from '../core/errors';
@@ -258,10 +258,10 @@ export function addHook<H>(operation: string, hooks: Set<{ readonly hook: H }>, 
 	requireFunction(operation, 'hook', hook);
 	const entry = { hook };
 	hooks.add(entry);
-	noteHookChange();
+	noteModelChange();
 	return {
 		remove: () => {
-			if (hooks.delete(entry)) noteHookChange();
+			if (hooks.delete(entry)) noteModelChange();
 		},
 	};
 }

@@ -1,6 +1,6 @@
 /** Checks whether a replay would do what the call would do. The library checks all state that it knows. */
-import type { Backend, OwnedStorage } from '../backends/contract';
-import { hookChanges } from '../core/capture';
+import type { Backend, Kernels, OwnedStorage } from '../backends/contract';
+import { modelChanges } from '../core/capture';
 import { sameShape } from '../core/shape';
 import type { Tensor } from '../tensor';
 import { type CallRecording, type Layout, type Outer, resolve } from './recording';
@@ -13,7 +13,9 @@ export class Conditions {
 	readonly #pinned: readonly { readonly index: number; readonly storage: unknown }[];
 	readonly #modes: readonly (readonly [module: { training: boolean }, training: boolean])[];
 	readonly #entries: readonly { readonly owner: Outer; readonly layout: Layout | null; readonly storage: OwnedStorage | null }[];
-	readonly #hooks = hookChanges();
+	readonly #changes = modelChanges();
+	/** `tune` and `useTuning` replace them: other variants are other launches. */
+	readonly #kernels: Kernels;
 
 	constructor(
 		private readonly backend: Backend,
@@ -25,6 +27,7 @@ export class Conditions {
 		earlier: CallRecording | null = null,
 	) {
 		const { roles, args, storages } = recording;
+		this.#kernels = backend.kernels;
 		const entries = new Set([...recording.entries.values()].map((entry) => entry?.grad));
 		this.#held = [...recording.uses]
 			.filter(([tensor]) => !args.includes(tensor) && !entries.has(tensor))
@@ -44,7 +47,7 @@ export class Conditions {
 	}
 
 	hold(args: readonly Tensor[], backend: Backend): boolean {
-		if (backend !== this.backend || this.#hooks !== hookChanges()) return false;
+		if (backend !== this.backend || backend.kernels !== this.#kernels || this.#changes !== modelChanges()) return false;
 		for (const { tensor, storage, requiresGrad } of this.#held) {
 			if (tensor.isDisposed || tensor.storage !== storage || tensor.requiresGrad !== requiresGrad || storage.isVoid) return false;
 		}

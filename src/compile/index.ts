@@ -1,7 +1,6 @@
 /** `compile`: runs a function of tensors once, and then repeats its launches. */
 import { isWatching } from '../autograd/anomaly';
 import { isSaving } from '../autograd/tape';
-import type { Backend } from '../backends/contract';
 import { backendOf, hasBackend } from '../backends/registry';
 import { witness } from '../core/capture';
 import { requireBoolean, requireFunction, requireInteger } from '../core/checks';
@@ -10,8 +9,7 @@ import { checkOptions } from '../core/options';
 import type { Tensor } from '../tensor';
 import { tidied } from '../tidy';
 import { type Arguments, readArguments } from './arguments';
-import { Conditions } from './conditions';
-import { CallPlan } from './plan';
+import { Calls } from './calls';
 import { CallRecording, modeRefusal } from './recording';
 
 export interface CompileOptions {
@@ -39,9 +37,13 @@ export interface PlanReport {
 }
 
 export interface CompileReport {
-	/** Calls that ran as usual and were recorded, calls that were replayed, and calls that just ran. */
+	/**
+	 * Calls that ran as usual and were recorded, calls that were replayed, calls that ran as usual to check that a replay would still do
+	 * the same, and calls that just ran.
+	 */
 	readonly recorded: number;
 	readonly replayed: number;
+	readonly checked: number;
 	readonly eager: number;
 	/** Why some calls just run; null if all can be replayed. */
 	readonly reason: string | null;
@@ -55,66 +57,6 @@ export interface Compiled<A extends readonly unknown[], R> {
 	report(): CompileReport;
 	/** Forgets all plans. Later calls run as usual. */
 	dispose(): void;
-}
-
-/** The recordings in a row without a plan after which calls just run. */
-const PATIENCE = 6;
-/** Plans of one signature, for different states of gradients and modules. */
-const PLANS = 4;
-
-/** What is known about the calls of one signature. */
-class Calls {
-	readonly plans: CallPlan[] = [];
-	readonly #recent = new Map<CallRecording, Conditions>();
-	#failures = 0;
-	/** Why calls just run; '' without a need to tell. */
-	reason: string | null = null;
-
-	constructor(private readonly fuse: boolean) {}
-
-	/** The earlier recordings under whose conditions a call runs now. */
-	rivals(args: readonly Tensor[], backend: Backend): CallRecording[] {
-		return [...this.#recent].flatMap(([recording, conditions]) => (conditions.hold(args, backend) ? [recording] : []));
-	}
-
-	/** Makes a plan if an earlier call did the same. Of calls under the same conditions, `rivals`, all must do the same. */
-	learn(backend: Backend, recording: CallRecording, rivals: readonly CallRecording[]): void {
-		if (recording.usesCpu && recording.launches.position === 0) {
-			this.reason = '';
-			return;
-		}
-		let reason = recording.reason;
-		if (reason === null) {
-			for (const earlier of this.#recent.keys()) {
-				const difference = recording.difference(earlier);
-				if (difference !== null && !rivals.includes(earlier)) continue;
-				this.#recent.delete(earlier);
-				if (difference !== null) {
-					reason = `calls do not do the same: ${difference}`;
-					continue;
-				}
-				this.#failures = 0;
-				this.plans.push(new CallPlan(backend, recording, earlier, this.fuse));
-				if (this.plans.length > PLANS) this.plans.shift()!.dispose();
-				this.#remember(backend, recording);
-				return;
-			}
-			this.#remember(backend, recording);
-		}
-		if (++this.#failures < PATIENCE) return;
-		this.reason = reason ?? 'each call finds tensors or gradients in another state';
-		this.#recent.clear();
-	}
-
-	#remember(backend: Backend, recording: CallRecording): void {
-		this.#recent.set(recording, new Conditions(backend, recording));
-		if (this.#recent.size > PLANS) this.#recent.delete(this.#recent.keys().next().value!);
-	}
-
-	dispose(): void {
-		for (const plan of this.plans) plan.dispose();
-		this.plans.length = 0;
-	}
 }
 
 /**
@@ -133,8 +75,8 @@ class Calls {
  * ```
  *
  * The signature is the shapes, dtypes, strides and devices of the tensors in the arguments, the grad mode and the training mode of modules.
- * The first two calls of a signature run `fn`, which must do the same in both; later calls do not run it. So whatever changes from call to
- * call must be an argument, or belong to an optimizer, a schedule, a GradScaler, an EMA or the random numbers. A number in the arguments
+ * The first two calls of a signature run `fn`, which must do the same in both; later calls do not run it, except rare ones that check that
+ * it still does the same: after 16 replays, after 32 more, and so on. So whatever changes from call to call must be an argument, or belong to an optimizer, a schedule, a GradScaler, an EMA or the random numbers. A number in the arguments
  * reaches `fn` as a tensor of no dims. Like `tidy`, a call frees what `fn` makes, except its result.
  *
  * If `fn` cannot be replayed, for example because it reads a value back, its calls run as usual, and one warning tells why. On the CPU all
@@ -145,17 +87,45 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, 
 	const { signatures = 8, fuse = false } = checkOptions('compile', options, ['signatures', 'fuse']);
 	requireInteger('compile', 'signatures', signatures, 1);
 	requireBoolean('compile', 'fuse', fuse);
+	return compiled(fn, { signatures, fuse, name: fn.name === '' ? 'a function' : `'${fn.name}'`, isQuiet: false });
+}
+
+interface Setting {
+	readonly signatures: number;
+	readonly fuse: boolean;
+	/** What warnings call the function. */
+	readonly name: string;
+	/** Do not warn that calls run as usual. A plan that has repeated something else than the function did warns still. */
+	readonly isQuiet: boolean;
+}
+
+/** `compile` for the library's own loops, whose users may not know of it. */
+export function compiled<A extends readonly unknown[], R>(
+	fn: (...args: A) => R,
+	{ signatures, fuse, name, isQuiet }: Setting,
+): Compiled<A, R> {
 	const known = new Map<string, Calls>();
-	const counts = { recorded: 0, replayed: 0, eager: 0 };
+	const counts = { recorded: 0, replayed: 0, checked: 0, eager: 0 };
 	let evicted = 0;
 	let isDisposed = false;
 	let reason: string | null = null;
+	/** Whether a plan has repeated what the function no longer did. */
+	let isFickle = false;
 
 	const tell = (why: string): void => {
-		if (reason === null && why !== '') {
-			console.warn(`wgrad: compile runs ${fn.name === '' ? 'a function' : `'${fn.name}'`} as usual, because ${why}`);
-			reason = why;
-		}
+		if (reason !== null || why === '') return;
+		if (!isQuiet) console.warn(`wgrad: compile runs ${name} as usual, because ${why}`);
+		reason = why;
+	};
+	/** Ends all replays: the function depends on something that no plan knows. */
+	const distrust = (why: string): void => {
+		isFickle = true;
+		for (const calls of known.values()) calls.dispose();
+		known.clear();
+		reason = `a call did something else than the calls replayed before it: ${why}`;
+		console.warn(
+			`wgrad: compile runs ${name} as usual from now on, because ${reason}. Some replays before may have used an old value. Make what changes an argument, or turn compile off`,
+		);
 	};
 
 	const callsOf = (signature: string): Calls => {
@@ -185,7 +155,7 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, 
 
 	const call = (given: Arguments): R => {
 		const { tensors, signature } = given;
-		if (isDisposed || witness !== null || isWatching() || isSaving() || !hasBackend('webgpu')) return runUsual(given);
+		if (isDisposed || isFickle || witness !== null || isWatching() || isSaving() || !hasBackend('webgpu')) return runUsual(given);
 		const backend = backendOf('webgpu');
 		if (backend.record === undefined || backend.loss !== undefined) return runUsual(given);
 		const refusal = modeRefusal();
@@ -201,20 +171,25 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, 
 			tell(calls.reason);
 			return runUsual(given);
 		}
-		const plan = calls.plans.find((candidate) => candidate.conditions.hold(tensors, backend));
-		if (plan !== undefined) {
+		const replayable = calls.planFor(tensors, backend);
+		if (replayable !== null && !calls.isDue(replayable)) {
 			counts.replayed++;
-			return plan.replay(tensors) as R;
+			return replayable.replay(tensors) as R;
 		}
-		counts.recorded++;
 		const rivals = calls.rivals(tensors, backend);
 		const recording = new CallRecording(backend, tensors);
+		if (replayable === null) counts.recorded++;
+		else counts.checked++;
 		const result = recording.run(() => run(given));
-		calls.learn(backend, recording, rivals);
+		if (replayable === null) calls.learn(backend, recording, rivals);
+		else {
+			const difference = calls.check(replayable, recording);
+			if (difference !== null) distrust(difference);
+		}
 		return result;
 	};
 
-	const compiled = (...args: { [K in keyof A]: Given<A[K]> }): R => {
+	const callWith = (...args: { [K in keyof A]: Given<A[K]> }): R => {
 		const given = readArguments(args);
 		try {
 			return call(given);
@@ -225,8 +200,8 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, 
 	const report = (): CompileReport => ({
 		...counts,
 		reason,
-		plans: [...known.values()].flatMap(({ plans }) =>
-			plans.map(({ launches }) => {
+		plans: [...known.values()].flatMap((calls) =>
+			calls.plans.map(({ launches }) => {
 				launches.fuse();
 				const { recorded: eagerLaunches, isCompiling, temporaryBytes, eagerBytes } = launches;
 				return { launches: launches.launches, eagerLaunches, isCompiling, temporaryBytes, eagerBytes };
@@ -238,5 +213,5 @@ export function compile<A extends readonly unknown[], R>(fn: (...args: A) => R, 
 		for (const calls of known.values()) calls.dispose();
 		known.clear();
 	};
-	return Object.assign(compiled, { report, dispose });
+	return Object.assign(callWith, { report, dispose });
 }

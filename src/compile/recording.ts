@@ -121,6 +121,7 @@ export class CallRecording implements Witness {
 	run<R>(fn: () => R): R {
 		const random = defaultGenerator.getState();
 		const before = setWitness(this);
+		const restoreChance = this.#watchChance();
 		let result: R;
 		try {
 			result = tidied(() => {
@@ -131,11 +132,25 @@ export class CallRecording implements Witness {
 				return returned;
 			});
 		} finally {
+			restoreChance();
 			setWitness(before);
 			this.launches.stop();
 		}
 		this.#attempt(() => this.#finish(random));
 		return result;
+	}
+
+	/** A choice by `Math.random` may be the same in the first calls, and another one later. Returns a function that ends the watch. */
+	#watchChance(): () => void {
+		const { random } = Math;
+		if (Object.getOwnPropertyDescriptor(Math, 'random')?.writable !== true) return () => {};
+		Math.random = () => {
+			this.refuse('it calls Math.random(). Draw with rand(), or outside and pass the number as an argument');
+			return random();
+		};
+		return () => {
+			Math.random = random;
+		};
 	}
 
 	made(tensor: object): void {
@@ -327,6 +342,7 @@ export class CallRecording implements Witness {
 		}
 		for (const gradient of this.#gradients.keys())
 			if ((gradient as Tensor).requiresGrad) throw new Refusal('its gradients require gradients (createGraph)');
+		sortAssignments(this.program);
 		const fresh = new Set<number>();
 		const add = (part: Part) => {
 			if (part.kind === 'tensor') fresh.add(part.view.slot);
@@ -376,6 +392,21 @@ export class CallRecording implements Witness {
 /** The tensor that `outer` stands for in a call with `args`. */
 export function resolve(outer: Outer, args: readonly Tensor[]): Tensor {
 	return typeof outer === 'number' ? args[outer]! : outer;
+}
+
+/**
+ * Sorts assignments to gradients before one launch by slot: a backward pass visits parameters in the order in which their nodes were made,
+ * which changes when they are frozen and released.
+ */
+function sortAssignments(program: Item[]): void {
+	const slotOf = (item: Item): number => (item.kind === 'assign' ? (item.view?.slot ?? -1) : -1);
+	for (let start = 0, end = 0; start < program.length; start = Math.max(end, start + 1)) {
+		const first = program[start]!;
+		for (end = start; program[end]?.kind === 'assign' && program[end]!.at === first.at; ) end++;
+		const run = program.slice(start, end);
+		const owners = new Set(run.map((item) => item.kind === 'assign' && item.owner));
+		if (owners.size === run.length) program.splice(start, run.length, ...run.sort((a, b) => slotOf(a) - slotOf(b)));
+	}
 }
 
 function layoutOf({ dtype, shape, strides, offset, requiresGrad }: Tensor): Layout {

@@ -56,11 +56,11 @@ export function areRepeatable(hooks: Iterable<{ readonly hook: object }>): boole
 
 let changes = 0;
 
-/** Counts the hooks that were added or removed: a captured call calls none. */
-export function hookChanges(): number {
+/** Counts changes after which modules compute something else: hooks, adapters, replaced modules. */
+export function modelChanges(): number {
 	return changes;
 }
 
-export function noteHookChange(): void {
+export function noteModelChange(): void {
 	changes++;
 }

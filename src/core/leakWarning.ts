@@ -9,6 +9,9 @@ import { formatBytes } from './format';
 import { callerFrame, callSite } from './indexCheck';
 import { currentOperation } from './scope';
 
+/** `compile` watches `Math.random` while it records a call. */
+const { random } = Math;
+
 /** Of smaller storages, one in SHARE records its call site and counts for SHARE, because recording takes longer than computing them. */
 const LARGE_BYTES = 64 * 1024;
 const SHARE = 64;
@@ -70,7 +73,7 @@ let stalls = 0;
 
 /** The call that allocates a storage of this size now, or null if it is not recorded. */
 export function allocationSite(bytes: number): AllocationSite | null {
-	if (!isTracing || (bytes < LARGE_BYTES && Math.random() * SHARE >= 1)) return null;
+	if (!isTracing || (bytes < LARGE_BYTES && random() * SHARE >= 1)) return null;
 	const frame = callerFrame(callSite().stack ?? '');
 	const name = `'${currentOperation() || 'tensor'}' ${frame}`;
 	let site = sites.get(name);

@@ -1,4 +1,5 @@
 /** Quantises the layers of a model, after or during training. */
+import { noteModelChange } from '../core/capture';
 import { describe, requireArray } from '../core/checks';
 import { hostBytes } from '../core/dtype';
 import { ArgumentError } from '../core/errors';
@@ -292,6 +293,7 @@ function replaceAll<M extends Module>(
  * Throws an ArgumentError that names `operation` if the parent holds the child elsewhere, such as in a private field.
  */
 function replaceChild(operation: string, parent: Module, name: string, child: Module, replacement: Module): void {
+	noteModelChange();
 	const own = parent as unknown as Record<string, unknown>;
 	const property = Object.keys(own).find((key) => own[key] === child);
 	if (property !== undefined) own[property] = replacement;

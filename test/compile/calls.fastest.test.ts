@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
 	autocast,
+	type Compiled,
 	compile,
 	counters,
 	customOp,
@@ -241,6 +242,42 @@ test('what cannot be replayed runs as usual, with one warning that names the rea
 		for (let i = 0; i < 4; i++) autocast(() => f(x));
 	});
 	assert.match(told.join(), /within autocast/);
+});
+
+test('a value of the host that changes later is found by a check, and told', async () => {
+	let factor = 2;
+	let isOn = false;
+	const x = ones([2]);
+	const cases = [(y: Tensor) => y.mul(factor), (y: Tensor) => (isOn ? y.neg() : y.neg().neg()), (y: Tensor) => y.mul(2)];
+	const told = await warnings(async () => {
+		const [byFactor, bySwitch, steady] = cases.map((fn) => compile(fn)) as [
+			Compiled<[Tensor], Tensor>,
+			...Compiled<[Tensor], Tensor>[],
+		];
+		for (let i = 0; i < 60; i++) {
+			if (i === 30) [factor, isOn] = [3, true];
+			for (const f of [byFactor, bySwitch!, steady!]) f(x).dispose();
+		}
+		assert.equal([steady!.report().checked, steady!.report().eager, steady!.report().reason], [2, 0, null]);
+		for (const f of [byFactor, bySwitch!]) {
+			assert.equal([f.report().checked, f.report().plans], [2, []]);
+			assert.match(f.report().reason!, /something else than the calls replayed before it: launch 1|it launches 1/);
+		}
+		assert.equal(await numbers(byFactor(x)), [3, 3]);
+	});
+	assert.is(told.length, 2);
+	assert.match(told[0]!, /another value of its parameter/);
+});
+
+test('Math.random() in the function, which may choose the same in the first calls', async () => {
+	const { random } = Math;
+	const told = await warnings(async () => {
+		const f = compile((x: Tensor) => (Math.random() < 2 ? x.neg() : x));
+		for (let i = 0; i < 8; i++) f(ones([1])).dispose();
+		assert.is(f.report().replayed, 0);
+	});
+	assert.match(told.join(), /calls Math.random\(\)/);
+	assert.is(Math.random, random);
 });
 
 test('a bounded number of signatures, and one warning if there are too many', async () => {

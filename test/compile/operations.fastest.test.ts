@@ -25,7 +25,9 @@ function inputsOf(entry: OpEntry, sample: Sample, isOther: boolean): Tensor[] {
 	if (!isOther) return inputs;
 	noGrad(() =>
 		tidy(() => {
-			for (const input of inputs) {
+			for (const [i, input] of inputs.entries()) {
+				// The offsets of bags must not fall.
+				if (entry.name === 'embeddingBag' && i === 2) continue;
 				const isExpanded = input.strides.some((stride, d) => stride === 0 && input.shape[d]! > 1);
 				if (!isExpanded && input.ndim > 0) input.copy_(input.flip(input.shape.map((_, d) => d)).clone());
 			}
@@ -89,6 +91,7 @@ for (const [i, entry] of entries.entries()) {
 }
 
 test('nearly all of them are replayed', () => {
+	if (isWhole) console.log(`${Object.keys(seen).length} of ${count} are not replayed: ${JSON.stringify(seen)}`);
 	assert.ok(20 * Object.keys(seen).length <= Math.max(20, count), `these are not replayed: ${JSON.stringify(seen)}`);
 });
 

@@ -57,7 +57,8 @@ export class Recording implements LaunchRecording {
 	readonly slots: Slot[] = [];
 	readonly launches: RecordedLaunch[] = [];
 	isPaused = false;
-	#from: RandomKey = { seed: [0, 0], counter: 0 };
+	/** The draws of the random launches. Replays overwrite the keys in the words. */
+	readonly #draws = new Map<RecordedLaunch, number>();
 	readonly #slotOf = new Map<Storage, number>();
 
 	constructor(
@@ -127,18 +128,18 @@ export class Recording implements LaunchRecording {
 	}
 
 	drawsFrom(from: RandomKey, count: number): boolean {
-		this.#from = from;
 		return this.launches.every((launch) => {
 			if (launch.keyAt < 0) return true;
-			const drawn = this.drawOf(launch);
 			const { words, keyAt } = launch;
+			const drawn = words[keyAt]! + words[keyAt + 1]! * 2 ** 32 - from.counter;
+			this.#draws.set(launch, drawn);
 			return words[keyAt + 2] === from.seed[0] && words[keyAt + 3] === from.seed[1] && drawn >= 0 && drawn < count;
 		});
 	}
 
-	/** How many keys of this recording came before that of the launch. */
-	drawOf({ words, keyAt }: RecordedLaunch): number {
-		return words[keyAt]! + words[keyAt + 1]! * 2 ** 32 - this.#from.counter;
+	/** How many keys of this recording came before that of the launch. Call it after `drawsFrom`. */
+	drawOf(launch: RecordedLaunch): number {
+		return this.#draws.get(launch)!;
 	}
 
 	plan(...options: Parameters<LaunchRecording['plan']>): LaunchPlan {

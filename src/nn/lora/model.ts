@@ -1,5 +1,6 @@
 /** Low-rank adapters for a frozen model. Hu et al. 2021, https://arxiv.org/abs/2106.09685. Names and meanings are those of PEFT. */
 import type { DeviceName } from '../../backends/contract';
+import { noteModelChange } from '../../core/capture';
 import { requireCounts, requireFraction, requireNumber, wrongArgument } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError } from '../../core/errors';
@@ -191,6 +192,7 @@ export class LoraModel extends Module {
 		this.#requireUnmerged('use');
 		const list = names === null ? [] : typeof names === 'string' ? [names] : [...new Set(names)];
 		for (const name of list) this.config(name);
+		noteModelChange();
 		this.#active = list;
 		for (const layer of this.#all()) {
 			layer.active = list;
@@ -212,6 +214,7 @@ export class LoraModel extends Module {
 			const problem = layer.mergeProblem(shared);
 			if (problem !== null) throw new ArgumentError(`lora.merge: '${layer.path}': ${problem}. Keep the adapters unmerged`);
 		}
+		noteModelChange();
 		for (const layer of layers) layer.merge();
 		this.#merged = true;
 		return this;
@@ -219,6 +222,7 @@ export class LoraModel extends Module {
 
 	/** Undoes `merge`. The weights have their old bits again. */
 	unmerge(): this {
+		noteModelChange();
 		for (const layer of this.#all()) layer.unmerge();
 		this.#merged = false;
 		return this;
@@ -226,6 +230,7 @@ export class LoraModel extends Module {
 
 	/** Removes all adapters and returns the model, which can be trained as before. Merged adapters stay in its weights. */
 	unload(): Module {
+		noteModelChange();
 		for (const layer of this.#all()) layer.remove();
 		for (const parameter of this.#trained) parameter.requiresGrad_(true);
 		this.#layers.clear();
