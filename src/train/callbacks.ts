@@ -1,5 +1,6 @@
 /** The interface of callbacks, which observe and control a run, and the small callbacks. */
 import type { DeviceName } from '../backends/contract';
+import type { CompileReport } from '../compile';
 import { ArgumentError } from '../core/errors';
 import type { Module } from '../nn';
 import type { CommonOptions, Optimizer } from '../optim';
@@ -40,6 +41,8 @@ export interface TrainContext {
 	readonly history: History;
 	/** The current learning rate of the first parameter group. */
 	readonly lr: number;
+	/** What `compile` has done with the steps, and why steps run as usual; null where it is off: on the CPU, for LBFGS and with `offload`. */
+	readonly compiled: CompileReport | null;
 	/** Ends the run after the current step or epoch. The history records `reason`. */
 	stop(reason?: string): void;
 	/** Writes a checkpoint after all callbacks of this event have run, so that it contains their states. */

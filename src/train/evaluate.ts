@@ -74,12 +74,12 @@ async function place(caller: string, model: Module, device: DeviceName): Promise
 	await model.to(device);
 }
 
-/** One pass in inference mode with random numbers from `generator`. The caller resets the meters. */
+/** One pass of `forward` in inference mode with random numbers from `generator`. The caller resets the meters. */
 export async function measure(
 	model: Module,
 	batches: Batches,
 	epoch: number,
-	objective: Objective,
+	forward: (fields: TensorList) => StepResult,
 	meters: Meters,
 	device: DeviceName,
 	generator: Generator = defaultGenerator,
@@ -87,7 +87,7 @@ export async function measure(
 	let batch = 0;
 	for await (const fetched of batches.iterate({ epoch, firstBatch: 0, generator })) {
 		const fields = await moveToDevice(fetched, device);
-		const values = drawFrom(generator, () => inferring(model, () => meters.measure(objective.plain(model, fields))));
+		const values = drawFrom(generator, () => inferring(model, () => meters.measure(forward(fields))));
 		meters.add(values, fields[0]!.shape[0] ?? 1, ++batch, 0);
 		discard(fields);
 		if (meters.due) await meters.turn();
@@ -121,7 +121,7 @@ export async function evaluate<M extends Module, R extends Metrics = Record<neve
 	const batches = batchesOf('evaluate', data, { batchSize, device });
 	meters.reset();
 	try {
-		const results = await measure(model, batches, batches.firstEpoch, objective, meters, device);
+		const results = await measure(model, batches, batches.firstEpoch, (fields) => objective.plain(model, fields), meters, device);
 		if (meters.samples === 0) throw new ArgumentError('evaluate: the data have no samples');
 		return results as Evaluation<R>;
 	} catch (error) {

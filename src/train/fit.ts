@@ -12,6 +12,7 @@ import { batchesOf, type Data, splitValidation } from './batches';
 import type { Callback, EpochFunction } from './callbacks';
 import { decodeCheckpoint } from './checkpoint';
 import { checkpointModules } from './checkpointModules';
+import { compiledForward } from './compiledStep';
 import { defaults } from './defaults';
 import { keepOnHost, requireReadable, runThroughLosses } from './deviceLoss';
 import { type Distribution, requireDistribution } from './distribution';
@@ -82,6 +83,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		metrics = {},
 		sampleWeight,
 		ema,
+		compile = options.trainStep === undefined,
 	} = options;
 	const device = options.device ?? deviceOf(model);
 	const classWeight = await classWeightList('fit', options.classWeight);
@@ -113,6 +115,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 			: {
 					batches: drawFrom(generator, () => batchesOf('fit', validationData, { batchSize, device })),
 					meters: new Meters('fit', metrics),
+					forward: compile && device === 'webgpu' ? compiledForward(model, objective, Object.keys(metrics).length > 0) : null,
 				};
 	const scheduler = resolveScheduler(options, validation !== null);
 	await model.to(device);
@@ -141,6 +144,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		generator,
 		distribution,
 		snapshots: resumes ? new MemoryStore() : null,
+		compile,
 		callbacks: callbacksOf(distribution === null || distribution.rank === 0 ? options : { ...options, verbose: 0 }),
 		settings: settingsOf(model, options, {
 			device,
@@ -165,6 +169,7 @@ export async function train(model: Module, data: Data, options: FitOptions, gene
 		for (const end of ends.reverse()) end();
 		for (const [module, training] of modes) module.training = training;
 		objective.dispose();
+		validation?.forward?.dispose();
 	}
 }
 

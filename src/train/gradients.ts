@@ -31,7 +31,10 @@ export interface Batch {
 	readonly samples: number;
 }
 
-type Share = number | Tensor | null;
+export type Share = number | Tensor | null;
+
+/** Computes the gradients of a batch in another way, and steps the optimizer after the last one of a group. */
+export type StepRunner = (batch: Batch, share: Share, isFirst: boolean, isLast: boolean) => StepResult;
 
 /** A forward pass: what it returned, and the loss to differentiate. */
 interface Forward {
@@ -44,13 +47,23 @@ export class Gradients {
 
 	/** Computes loss and gradients of one batch. Returns the values that the meters keep. */
 	ofBatch(batch: Batch, share: Share = null, isFirst = true) {
+		return this.#measured(this.backward(batch, share, isFirst));
+	}
+
+	/** As `ofBatch`, without the meters. */
+	backward(batch: Batch, share: Share, isFirst: boolean): StepResult {
 		return this.#backward(this.#forward(batch, share), isFirst);
 	}
 
-	/** Accumulates the gradients of several batches as if they were one. */
-	ofGroup(group: readonly Batch[]) {
+	/** Accumulates the gradients of several batches as if they were one. With `step`, it computes them, and steps the optimizer. */
+	ofGroup(group: readonly Batch[], step: StepRunner | null = null) {
 		const shares = this.#shares(group);
-		const values = group.map((batch, i) => tidy(() => this.ofBatch(batch, shares[i]!, i === 0)));
+		const last = group.length - 1;
+		const values = group.map((batch, i) =>
+			tidy(() =>
+				step === null ? this.ofBatch(batch, shares[i]!, i === 0) : this.#measured(step(batch, shares[i]!, i === 0, i === last)),
+			),
+		);
 		disposeAll(shares);
 		return values;
 	}
@@ -64,7 +77,7 @@ export class Gradients {
 			const pass = await offload!.forward(() =>
 				drawFrom(generator, () => tidy(() => ownHandles(this.#forward(batch, shares[i]!)))),
 			);
-			values.push(drawFrom(generator, () => tidy(() => this.#backward(pass, i === 0))));
+			values.push(drawFrom(generator, () => tidy(() => this.#measured(this.#backward(pass, i === 0)))));
 			disposeAll([pass.loss, ...Object.values(pass.result)]);
 		}
 		disposeAll(shares);
@@ -83,11 +96,15 @@ export class Gradients {
 		return { result, loss: share === null ? result.loss : mul(result.loss, share) };
 	}
 
-	#backward({ result, loss }: Forward, isFirst: boolean) {
-		const { meters, optimizer, scaler } = this.plan;
+	#measured(result: StepResult) {
+		return noGrad(() => this.plan.meters.measure(result));
+	}
+
+	#backward({ result, loss }: Forward, isFirst: boolean): StepResult {
+		const { optimizer, scaler } = this.plan;
 		if (isFirst) optimizer.zeroGrad();
 		(scaler === undefined ? loss : scaler.scale(to(loss, 'float32'))).backward();
-		return noGrad(() => meters.measure(result));
+		return result;
 	}
 }
 

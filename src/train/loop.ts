@@ -14,6 +14,7 @@ import type { Batches } from './batches';
 import { type Callback, monitoredValue, type SaveOptions, type StepLoss, type TrainContext } from './callbacks';
 import { type CheckpointLocation, checkParts, encodeCheckpoint, noteCheckpoint, stateOf } from './checkpoint';
 import { type CheckpointTree, releaseTree } from './checkpointTree';
+import { type CompiledForward, CompiledSteps } from './compiledStep';
 import { defaults } from './defaults';
 import type { Distribution } from './distribution';
 import { measure } from './evaluate';
@@ -30,7 +31,12 @@ export interface Plan extends GradientPlan {
 	readonly epochs: number;
 	readonly accumulateSteps: number;
 	readonly batches: Batches;
-	readonly validation: { readonly batches: Batches; readonly meters: Meters } | null;
+	readonly validation: {
+		readonly batches: Batches;
+		readonly meters: Meters;
+		/** Null if its forward passes run as usual. */
+		readonly forward: CompiledForward | null;
+	} | null;
 	/** The source of sample weights: the last field of each batch, or a function of the batch. */
 	readonly sampleWeight: 'field' | ((batch: TensorList) => Tensor) | null;
 	readonly scheduler: ResolvedScheduler | null;
@@ -42,6 +48,8 @@ export interface Plan extends GradientPlan {
 	readonly distribution: Distribution | null;
 	/** The store of the run's own checkpoints, to resume after a lost device; null if it keeps none. */
 	readonly snapshots: CheckpointStore | null;
+	/** Whether steps are compiled, if the device is a GPU. */
+	readonly compile: boolean;
 }
 
 interface Save extends SaveOptions {
@@ -70,6 +78,8 @@ export class TrainingLoop {
 	#records: EpochRecord[] = [];
 	#stopReason: string | null = null;
 	#saves: Save[] = [];
+	/** Null while steps run as usual. */
+	#steps: CompiledSteps | null = null;
 	/** The time when the run's next own checkpoint is due. */
 	#snapshotDue = 0;
 
@@ -111,6 +121,9 @@ export class TrainingLoop {
 			get lr() {
 				return optimizer.paramGroups[0]!.lr;
 			},
+			get compiled() {
+				return loop.#steps?.report() ?? null;
+			},
 			stop(reason = 'a callback stopped the run') {
 				loop.#stopReason ??= reason;
 			},
@@ -142,8 +155,11 @@ export class TrainingLoop {
 	}
 
 	async run(): Promise<History> {
-		const { batches, meters, validation } = this.#plan;
+		const { batches, meters, validation, optimizer, offload, device, compile } = this.#plan;
 		const { firstEpoch } = batches;
+		// Plans of an earlier run may belong to a device that was lost.
+		if (compile && device === 'webgpu' && offload === null && !(optimizer instanceof LBFGS))
+			this.#steps = new CompiledSteps(this.#plan, this.#gradients, () => this.#takeStep());
 		try {
 			await this.#call((callback) => callback.onTrainBegin?.(this.#context));
 			if (this.#plan.snapshots !== null && this.last === null) await this.#writeSaves();
@@ -156,6 +172,7 @@ export class TrainingLoop {
 		} finally {
 			meters.reset();
 			validation?.meters.reset();
+			this.#steps?.dispose();
 		}
 	}
 
@@ -243,6 +260,7 @@ export class TrainingLoop {
 	}
 
 	#plainStep(group: readonly Batch[]) {
+		if (this.#steps !== null) return this.#gradients.ofGroup(group, this.#steps.run);
 		if (group.length === 1) {
 			return tidy(() => {
 				const values = this.#gradients.ofBatch(group[0]!);
@@ -328,7 +346,8 @@ export class TrainingLoop {
 		if (validation !== null) {
 			validation.meters.reset();
 			const epoch = validation.batches.firstEpoch + this.#epoch;
-			const measured = await measure(model, validation.batches, epoch, objective, validation.meters, device, generator);
+			const forward = validation.forward ?? ((fields: TensorList) => objective.plain(model, fields));
+			const measured = await measure(model, validation.batches, epoch, forward, validation.meters, device, generator);
 			if (validation.meters.samples === 0) throw new ArgumentError('fit: the validation data have no samples');
 			validation.meters.reset();
 			for (const [name, value] of Object.entries(measured)) values[validationName(name)] = value;

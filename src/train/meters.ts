@@ -65,12 +65,17 @@ export class Meters {
 		this.#sums = [0, ...this.#functions.map(() => 0)];
 	}
 
+	/** Whether there are metrics, which take outputs and targets. */
+	get needsOutput(): boolean {
+		return this.#metrics.length + this.#functions.length > 0;
+	}
+
 	/**
 	 * Measures one batch without recording. Throws if another pass is using the same metric object, which would mix the two. Keep the
 	 * returned tensors until `add`.
 	 */
 	measure({ loss, output, target }: StepResult): Value[] {
-		if (this.#metrics.length + this.#functions.length > 0 && (output === undefined || target === undefined)) {
+		if (this.needsOutput && (output === undefined || target === undefined)) {
 			throw new ArgumentError(
 				`${this.#caller}: metrics need the output and the target: return { loss, output, target } from trainStep`,
 			);

@@ -1,6 +1,6 @@
 /** The options of `fit`, and their checks. */
 import type { DeviceName } from '../backends/contract';
-import { requireArray, requireCounts, requireInstance, requireNonNegative, requireOneOf } from '../core/checks';
+import { requireArray, requireBoolean, requireCounts, requireInstance, requireNonNegative, requireOneOf } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import type { TensorList } from '../data/batch';
@@ -123,6 +123,12 @@ export interface FitOptions<M extends Module = Module> {
 	 * the progress. Default false.
 	 */
 	readonly distributed?: boolean;
+	/**
+	 * On WebGPU, repeat the GPU's work of steps and of validation as `compile` does, with the same bits and less work on the host. Metrics run
+	 * as usual. What cannot be repeated runs as usual, silently: `context.compiled.reason` tells callbacks why. A model with host state that
+	 * changes its work must say false. Default true with `loss`, and false with `trainStep`, which may do something else in each call.
+	 */
+	readonly compile?: boolean;
 	/** 0: nothing; 1: a progress bar in a terminal, lines elsewhere; 2: one line per epoch. Default 1. */
 	readonly verbose?: 0 | 1 | 2;
 	/** Called at most a few times a second, for your own progress bar. */
@@ -143,7 +149,7 @@ const NAMES = [
 		'offload',
 		'ema',
 	] as const),
-	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'distributed', 'verbose', 'onProgress'] as const),
+	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'distributed', 'compile', 'verbose', 'onProgress'] as const),
 ] as const;
 
 /** Throws for invalid options, before the run changes anything. */
@@ -164,6 +170,7 @@ export function checkFitOptions(options: FitOptions): void {
 		throw new ArgumentError('fit: LBFGS computes the loss several times a step. Train it in float32');
 	const { onDeviceLost = 'throw' } = options;
 	requireOneOf('fit', 'onDeviceLost', onDeviceLost, ['throw', 'resume']);
+	requireBoolean('fit', 'compile', options.compile ?? true);
 	requireArray('fit', 'callbacks', callbacks, 'a list');
 	if (options.validationData !== undefined && options.validationSplit !== undefined)
 		throw new ArgumentError('fit: pass either validationData or validationSplit');
