@@ -1,5 +1,5 @@
 /** Trains either autoencoder in a written-out loop. */
-import { type Device, manualSeed, noGrad, optim, tidy } from 'wgrad';
+import { compile, type Device, manualSeed, noGrad, optim, type Tensor, tidy } from 'wgrad';
 import { DataLoader } from 'wgrad/data';
 import { LateMean } from '../latemean';
 import { mnistDataset } from '../mnist/dataset';
@@ -37,19 +37,19 @@ export async function train(settings: Settings): Promise<Result> {
 	const optimizer = new optim.Adam(model.parameters(), { lr });
 	const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, epochs * loader.length);
 	const losses = new LateMean();
+	const step = compile((images: Tensor) => {
+		const { loss } = model.forward(images);
+		optimizer.zeroGrad();
+		loss.backward();
+		optimizer.step();
+		scheduler.step();
+		return loss.detach();
+	});
 
 	for (let epoch = 1; epoch <= epochs; epoch++) {
 		const started = performance.now();
 		for await (const [images, labels] of loader) {
-			const loss = tidy(() => {
-				const { loss } = model.forward(images!);
-				optimizer.zeroGrad();
-				loss.backward();
-				optimizer.step();
-				scheduler.step();
-				return loss.detach();
-			});
-			await losses.add(loss, images!.shape[0]!);
+			await losses.add(step(images!), images!.shape[0]!);
 			images!.dispose();
 			labels!.dispose();
 		}

@@ -1,6 +1,7 @@
 /** Trains generator and discriminator, and judges the samples with a classifier. */
 import {
 	binaryCrossEntropyWithLogits,
+	compile,
 	crossEntropy,
 	type Device,
 	full,
@@ -86,29 +87,30 @@ export async function train(settings: Settings): Promise<Result> {
 	const data = batches(settings);
 	const [artistLosses, criticLosses, accuracies] = [new LateMean(), new LateMean(), new LateMean()];
 	let discriminatorAccuracy = Number.NaN;
+	const compete = compile((images: Tensor) => {
+		const fakes = artist.forward(randn([batchSize, latent]));
+		const onReal = critic.forward(images);
+		const onFake = critic.forward(fakes.detach());
+		const criticLoss = binaryCrossEntropyWithLogits(onReal, full([batchSize, 1], REAL)).add(
+			binaryCrossEntropyWithLogits(onFake, zeros([batchSize, 1])),
+		);
+		criticOptimizer.zeroGrad();
+		criticLoss.backward();
+		criticOptimizer.step();
+
+		// This pass also computes unused gradients of the discriminator; its next zeroGrad drops them.
+		const artistLoss = binaryCrossEntropyWithLogits(critic.forward(fakes), ones([batchSize, 1]));
+		artistOptimizer.zeroGrad();
+		artistLoss.backward();
+		artistOptimizer.step();
+		average.update();
+		const right = onReal.gt(0).sum().add(onFake.lt(0).sum());
+		return [artistLoss.detach(), criticLoss.detach(), right.to('float32').div(2 * batchSize)] as const;
+	});
 
 	for (let step = 1; step <= steps; step++) {
 		const [images, labels] = (await data.next()).value;
-		const [artistLoss, criticLoss, accuracy] = tidy(() => {
-			const fakes = artist.forward(randn([batchSize, latent]));
-			const onReal = critic.forward(images);
-			const onFake = critic.forward(fakes.detach());
-			const criticLoss = binaryCrossEntropyWithLogits(onReal, full([batchSize, 1], REAL)).add(
-				binaryCrossEntropyWithLogits(onFake, zeros([batchSize, 1])),
-			);
-			criticOptimizer.zeroGrad();
-			criticLoss.backward();
-			criticOptimizer.step();
-
-			// This pass also computes unused gradients of the discriminator; its next zeroGrad drops them.
-			const artistLoss = binaryCrossEntropyWithLogits(critic.forward(fakes), ones([batchSize, 1]));
-			artistOptimizer.zeroGrad();
-			artistLoss.backward();
-			artistOptimizer.step();
-			average.update();
-			const right = onReal.gt(0).sum().add(onFake.lt(0).sum());
-			return [artistLoss.detach(), criticLoss.detach(), right.to('float32').div(2 * batchSize)] as const;
-		});
+		const [artistLoss, criticLoss, accuracy] = compete(images);
 		images.dispose();
 		labels.dispose();
 		await artistLosses.add(artistLoss);
@@ -145,13 +147,14 @@ async function trainJudge(settings: Settings): Promise<nn.Sequential> {
 	const expert = judge();
 	const optimizer = new optim.Adam(expert.parameters(), { lr: 0.003 });
 	const data = batches(settings);
+	const learn = compile((images: Tensor, labels: Tensor) => {
+		optimizer.zeroGrad();
+		crossEntropy(expert.forward(images), labels).backward();
+		optimizer.step();
+	});
 	for (let step = 0; step < settings.judgeSteps; step++) {
 		const [images, labels] = (await data.next()).value;
-		tidy(() => {
-			optimizer.zeroGrad();
-			crossEntropy(expert.forward(images), labels).backward();
-			optimizer.step();
-		});
+		learn(images, labels);
 		images.dispose();
 		labels.dispose();
 	}

@@ -1,6 +1,7 @@
 /** A training run, which train.ts drives in Node and the page in a browser. */
 import {
 	autocast,
+	compile,
 	crossEntropy,
 	type Device,
 	GradScaler,
@@ -73,6 +74,17 @@ export class GptTraining implements Writer {
 	readonly #optimizer: optim.AdamW;
 	readonly #scaler: GradScaler;
 	readonly #scheduler: optim.lrScheduler.LambdaLR;
+	readonly #update = compile((inputs: Tensor, targets: Tensor) => {
+		const loss = this.#loss(inputs, targets);
+		this.#optimizer.zeroGrad();
+		this.#scaler.scale(loss).backward();
+		this.#scaler.unscale_(this.#optimizer);
+		optim.clipGradNorm(this.model.parameters(), LARGEST_GRADIENT);
+		this.#scaler.step(this.#optimizer);
+		this.#scaler.update();
+		this.#scheduler.step();
+		return loss.detach();
+	});
 	/** The number of steps started. */
 	#step = 0;
 
@@ -185,17 +197,7 @@ export class GptTraining implements Writer {
 
 	/** Launches one step. Resolves to its loss. */
 	#train({ inputs, targets }: Batch): Promise<number> {
-		using loss = tidy(() => {
-			const loss = this.#loss(inputs, targets);
-			this.#optimizer.zeroGrad();
-			this.#scaler.scale(loss).backward();
-			this.#scaler.unscale_(this.#optimizer);
-			optim.clipGradNorm(this.model.parameters(), LARGEST_GRADIENT);
-			this.#scaler.step(this.#optimizer);
-			this.#scaler.update();
-			return loss.detach();
-		});
-		this.#scheduler.step();
+		using loss = this.#update(inputs, targets);
 		this.#step++;
 		inputs.dispose();
 		targets.dispose();

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** Trains a masked language model on the characters of Moby Dick. Predicts 45 % of the hidden characters of unseen passages. */
-import { type Device, manualSeed, noGrad, optim, randint, type Tensor, tensor, tidy } from 'wgrad';
+import { compile, type Device, manualSeed, noGrad, optim, randint, type Tensor, tensor } from 'wgrad';
 import {
 	batchSizeOption,
 	cycleRateOption,
@@ -64,17 +64,18 @@ await run<Options>(command, async ({ text: file, length, steps, batchSize, width
 	const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, lr, { totalSteps: steps });
 	const unseen = maskTokens(await drawPassages(tokens.subarray(split), 100, length, device), vocabulary);
 
+	const learn = compile((passages: Tensor) => {
+		const { loss } = model.judge(maskTokens(passages, vocabulary));
+		optimizer.zeroGrad();
+		loss.backward();
+		optimizer.step();
+		scheduler.step();
+		return loss.detach();
+	});
 	const started = performance.now();
 	for (let step = 1; step <= steps; step++) {
 		using passages = await drawPassages(tokens.subarray(0, split), batchSize, length, device);
-		using loss = tidy(() => {
-			const { loss } = model.judge(maskTokens(passages, vocabulary));
-			optimizer.zeroGrad();
-			loss.backward();
-			optimizer.step();
-			scheduler.step();
-			return loss.detach();
-		});
+		using loss = learn(passages);
 		if (step % 50 !== 0 && step !== steps) continue;
 		model.eval();
 		const judged = noGrad(() => model.judge(unseen));

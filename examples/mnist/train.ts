@@ -2,12 +2,25 @@
 /**
  * Trains a small convolutional network on MNIST and prints its accuracy: `npm start`.
  *
- * The loop is written out as in PyTorch. Only `tidy` is added: it frees the memory of each step at once, without waiting for the garbage
- * collector.
+ * The loop is written out as in PyTorch. Two things are added: `compile` repeats the GPU's work of a step instead of describing it anew, and
+ * `tidy` frees memory at once, without waiting for the garbage collector.
  */
 import { writeFile } from 'node:fs/promises';
 import { SingleBar } from 'cli-progress';
-import { crossEntropy, type Device, io, manualSeed, memory, type nn, noGrad, optim, randperm, type Tensor, tidy } from 'wgrad';
+import {
+	compile,
+	crossEntropy,
+	type Device,
+	io,
+	manualSeed,
+	memory,
+	type nn,
+	noGrad,
+	optim,
+	randperm,
+	type Tensor,
+	tidy,
+} from 'wgrad';
 import { number, program, run, startDevice, whole } from '../program';
 import { Mnist } from './data';
 import { mnistCnn } from './model';
@@ -41,6 +54,16 @@ async function train(settings: Settings): Promise<void> {
 	const steps = Math.ceil(limit / batchSize);
 	const scheduler = new optim.lrScheduler.CosineAnnealingLR(optimizer, epochs * steps);
 
+	const learn = compile((images: Tensor, labels: Tensor) => {
+		const logits = model.forward(images);
+		const loss = crossEntropy(logits, labels);
+		optimizer.zeroGrad();
+		loss.backward();
+		optimizer.step();
+		scheduler.step();
+		return [loss.detach(), logits.argmax(1).eq(labels).sum()] as const;
+	});
+
 	for (let epoch = 1; epoch <= epochs; epoch++) {
 		const started = performance.now();
 		const progress = new SingleBar({
@@ -58,13 +81,7 @@ async function train(settings: Settings): Promise<void> {
 			const batch = order.subarray(step * batchSize, (step + 1) * batchSize);
 			const [loss, hits] = tidy(() => {
 				const { images, labels } = data.batch(batch, device);
-				const logits = model.forward(images);
-				const loss = crossEntropy(logits, labels);
-				optimizer.zeroGrad();
-				loss.backward();
-				optimizer.step();
-				scheduler.step();
-				return [loss.detach(), logits.argmax(1).eq(labels).sum()] as const;
+				return learn(images, labels);
 			});
 			window.push([loss.item(), hits.item(), batch.length]);
 			loss.dispose();

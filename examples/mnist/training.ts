@@ -1,5 +1,17 @@
 /** The page's training run: the loop of train.ts, divided into steps so that the page stays responsive. */
-import { crossEntropy, type Device, manualSeed, type nn, noGrad, optim, randperm, softmax, tidy } from 'wgrad';
+import {
+	compile,
+	crossEntropy,
+	type Device,
+	manualSeed,
+	type nn,
+	noGrad,
+	optim,
+	randperm,
+	softmax,
+	type Tensor,
+	tidy,
+} from 'wgrad';
 import type { Mnist } from './download';
 import { imageTensor } from './images';
 import { mnistCnn } from './model';
@@ -37,6 +49,15 @@ export class Training {
 	readonly #model: nn.Sequential;
 	readonly #optimizer: optim.Adam;
 	readonly #scheduler: optim.lrScheduler.CosineAnnealingLR;
+	readonly #update = compile((images: Tensor, labels: Tensor) => {
+		const logits = this.#model.forward(images);
+		const loss = crossEntropy(logits, labels);
+		this.#optimizer.zeroGrad();
+		loss.backward();
+		this.#optimizer.step();
+		this.#scheduler.step();
+		return [loss.detach(), logits.argmax(1).eq(labels).sum()] as const;
+	});
 
 	/** Creates a network with the same initial weights as `npm start` for the same seed. */
 	constructor(settings: Settings, data: Mnist, device: Device) {
@@ -69,13 +90,7 @@ export class Training {
 	#step(step: number, epoch: number, batch: ArrayLike<number>): Promise<Step> {
 		const [loss, hits] = tidy(() => {
 			const { images, labels } = this.#data.train.batch(batch, this.#device);
-			const logits = this.#model.forward(images);
-			const loss = crossEntropy(logits, labels);
-			this.#optimizer.zeroGrad();
-			loss.backward();
-			this.#optimizer.step();
-			this.#scheduler.step();
-			return [loss.detach(), logits.argmax(1).eq(labels).sum()] as const;
+			return this.#update(images, labels);
 		});
 		const read = Promise.all([loss.item(), hits.item()]);
 		loss.dispose();

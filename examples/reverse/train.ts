@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** Trains an encoder-decoder Transformer to reverse or to sort sequences. Gets 98 % of new sequences entirely right. */
-import { type Device, manualSeed, optim, tidy } from 'wgrad';
+import { compile, type Device, manualSeed, optim, type Tensor } from 'wgrad';
 import {
 	batchSizeOption,
 	cycleRateOption,
@@ -52,17 +52,18 @@ await run<Options>(command, async ({ task: kind, symbols, length, steps, batchSi
 	const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, lr, { totalSteps: steps });
 	const unseen = await drawPairs(task, 500, device);
 
+	const learn = compile((source: Tensor, target: Tensor) => {
+		const loss = model.loss(source, target);
+		optimizer.zeroGrad();
+		loss.backward();
+		optimizer.step();
+		scheduler.step();
+		return loss.detach();
+	});
 	const started = performance.now();
 	for (let step = 1; step <= steps; step++) {
 		const { source, target } = await drawPairs(task, batchSize, device);
-		using loss = tidy(() => {
-			const loss = model.loss(source, target);
-			optimizer.zeroGrad();
-			loss.backward();
-			optimizer.step();
-			scheduler.step();
-			return loss.detach();
-		});
+		using loss = learn(source, target);
 		source.dispose();
 		target.dispose();
 		if (step % 50 !== 0 && step !== steps) continue;

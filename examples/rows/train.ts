@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** Trains convolutions, TimeDistributed and an LSTM to read MNIST's digits from top to bottom. Reaches 94 % after 20,000 images. */
-import { crossEntropy, type Device, manualSeed, noGrad, optim, randperm, tidy } from 'wgrad';
+import { compile, crossEntropy, type Device, manualSeed, noGrad, optim, randperm, type Tensor, tidy } from 'wgrad';
 import { Mnist } from '../mnist/data';
 import { SIDE } from '../mnist/images';
 import { batchSizeOption, cycleRateOption, program, run, startDevice, WrongOption, whole } from '../program';
@@ -39,6 +39,14 @@ await run<Options>(command, async ({ band, images: limit, epochs, batchSize, cha
 	const optimizer = new optim.Adam(model.parameters(), { lr });
 	const scheduler = new optim.lrScheduler.OneCycleLR(optimizer, lr, { totalSteps: epochs * steps });
 
+	const learn = compile((images: Tensor, labels: Tensor) => {
+		const loss = crossEntropy(model.forward(images), labels);
+		optimizer.zeroGrad();
+		loss.backward();
+		optimizer.step();
+		scheduler.step();
+		return loss.detach();
+	});
 	const started = performance.now();
 	for (let epoch = 1; epoch <= epochs; epoch++) {
 		const order = await randperm(limit, { device: 'cpu' }).data();
@@ -46,12 +54,7 @@ await run<Options>(command, async ({ band, images: limit, epochs, batchSize, cha
 			const batch = order.subarray((step - 1) * batchSize, step * batchSize);
 			using loss = tidy(() => {
 				const { images, labels } = train.batch(batch, device);
-				const loss = crossEntropy(model.forward(images), labels);
-				optimizer.zeroGrad();
-				loss.backward();
-				optimizer.step();
-				scheduler.step();
-				return loss.detach();
+				return learn(images, labels);
 			});
 			if (step % 50 !== 0 && step !== steps) continue;
 			const seconds = ((performance.now() - started) / 1000).toFixed(1);

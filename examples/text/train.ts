@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** Trains an LSTM or GRU to distinguish passages of Moby Dick from reversed ones. Reaches 99 % on unseen passages. */
-import { crossEntropy, type Device, manualSeed, noGrad, optim, tidy } from 'wgrad';
+import { compile, crossEntropy, type Device, manualSeed, noGrad, optim, type Tensor, tidy } from 'wgrad';
 import { batchSizeOption, cycleRateOption, number, oneOf, program, run, startDevice, stepsOption, whole } from '../program';
 import { TextClassifier } from './model';
 import { Characters } from './task';
@@ -58,17 +58,18 @@ await run<Options>(command, async ({ cell, text: file, steps, batchSize, length,
 		return `${(100 * (await share.item())).toFixed(1)} %`;
 	};
 
+	const learn = compile((tokens: Tensor, lengths: Tensor, labels: Tensor) => {
+		const loss = crossEntropy(model.forward(tokens, lengths), labels);
+		optimizer.zeroGrad();
+		loss.backward();
+		optimizer.step();
+		scheduler.step();
+		return loss.detach();
+	});
 	const started = performance.now();
 	for (let step = 1; step <= steps; step++) {
 		const { tokens, lengths, labels } = await text.draw(batchSize, [0, split], passage);
-		using loss = tidy(() => {
-			const loss = crossEntropy(model.forward(tokens, lengths), labels);
-			optimizer.zeroGrad();
-			loss.backward();
-			optimizer.step();
-			scheduler.step();
-			return loss.detach();
-		});
+		using loss = learn(tokens, lengths, labels);
 		for (const used of [tokens, lengths, labels]) used.dispose();
 		if (step % 50 !== 0 && step !== steps) continue;
 		const seconds = ((performance.now() - started) / 1000).toFixed(1);
