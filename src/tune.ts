@@ -2,14 +2,16 @@
  * Measures which variants of kernels are the fastest on this adapter, and uses them from then on.
  *
  * Launchers choose variants by rules that were measured on software adapters and reasoned for GPUs. `tune` measures instead: for each
- * kernel and size class that a program launches, it runs every form that the launchers know on the same inputs, drops forms with other
- * results than the usual one, and keeps the fastest.
+ * kernel and size class that a program launches, it runs every form that the launchers know on the same inputs: as other kinds of adapters
+ * choose, and with each single decision (tile, lanes, splits, sharing) made otherwise. It drops forms with other results than the usual one,
+ * and keeps the fastest.
  */
 
 import type { Storage, View } from './backends/contract';
 import { layoutKernels } from './backends/kernels';
 import type { WebGPUBackend } from './backends/webgpu/backend';
-import { type Form, formsOf } from './backends/webgpu/forms';
+import { decisionsAbout } from './backends/webgpu/decisions';
+import { type Form, formsOf, formWith } from './backends/webgpu/forms';
 import { type AnyKernel, classOf, type KernelCall, movedTo } from './backends/webgpu/tuning';
 import { requireBoolean, requireFunction, requireInteger, requirePositive } from './core/checks';
 import { FormatError } from './core/errors';
@@ -41,7 +43,10 @@ export interface TunedClass {
 	/** Milliseconds of a call by form: the median of the rounds. */
 	readonly ms: Readonly<Record<string, number>>;
 	readonly chosen: string;
-	/** Forms with other results than the usual one, and the largest deviation in units of the largest result. They are never used. */
+	/**
+	 * Forms with other results than the usual one, and the largest deviation in units of what is allowed; infinite if it does not run at all.
+	 * They are never used.
+	 */
 	readonly wrong: Readonly<Record<string, number>>;
 }
 
@@ -75,6 +80,8 @@ const GAIN = 1.03;
 /** A run of several calls takes at least this long, so that the clock can measure it. */
 const LEAST_MS = 2;
 const MOST_CALLS = 64;
+/** A candidate whose first run takes so many times as long as the fastest one's is not measured further. */
+const BEHIND = 2;
 /** How far apart the variants of a kernel may be, in units of the largest result: they add in different orders. */
 const ALLOWED = { float32: 1e-4, float16: 4e-3 };
 
@@ -240,56 +247,117 @@ function copyOf(backend: WebGPUBackend, storage: Storage): Storage {
 interface Candidate {
 	readonly form: Form;
 	readonly run: () => void;
-	readonly outputs: readonly Storage[];
 	readonly times: number[];
 }
 
-async function measure(backend: WebGPUBackend, call: Recorded, rounds: number): Promise<TunedClass> {
-	const [own, ...others] = formsOf(backend.gpu);
-	const wrong: Record<string, number> = {};
-	const candidates: Candidate[] = [];
-	try {
-		const usual = candidate(backend, call, own!);
-		candidates.push(usual);
-		const launched = launchesOf(backend, usual.run);
-		const expected = await read(backend, usual.outputs);
-		for (const form of others) {
-			const other = candidate(backend, call, form);
-			candidates.push(other);
-			if (launchesOf(backend, other.run) === launched) {
-				drop(backend, candidates, other);
-				continue;
-			}
-			const apart = deviation(await read(backend, other.outputs), expected, other.outputs);
-			if (apart <= 1) continue;
-			wrong[form.name] = apart;
-			drop(backend, candidates, other);
+/** A call's candidates. All write into the outputs of the usual form, once their own results have been checked. */
+class Contest {
+	readonly wrong: Record<string, number> = {};
+	readonly candidates: Candidate[] = [];
+	readonly #launched = new Set<string>();
+	readonly #outputs: Outputs;
+	#expected: readonly ArrayLike<number>[] = [];
+
+	private constructor(
+		private readonly backend: WebGPUBackend,
+		private readonly call: Recorded,
+	) {
+		this.#outputs = outputsOf(backend, call);
+	}
+
+	/** Begins with the usual form. */
+	static async begin(backend: WebGPUBackend, call: Recorded, usual: Form): Promise<Contest> {
+		const contest = new Contest(backend, call);
+		const candidate = contest.#candidate(usual, contest.#outputs);
+		contest.candidates.push(candidate);
+		contest.#launched.add(launchesOf(backend, candidate.run));
+		contest.#expected = await read(backend, contest.#outputs.storages);
+		return contest;
+	}
+
+	get usual(): Candidate {
+		return this.candidates[0]!;
+	}
+
+	/** Adds a form, unless it launches the same as another one or has wrong results. */
+	async enter(form: Form): Promise<void> {
+		const own = outputsOf(this.backend, this.call);
+		try {
+			const launched = launchesOf(this.backend, this.#candidate(form, own).run);
+			if (this.#launched.has(launched)) return;
+			this.#launched.add(launched);
+			const apart = deviation(await read(this.backend, own.storages), this.#expected, own.storages);
+			if (apart <= 1) this.candidates.push(this.#candidate(form, this.#outputs));
+			else this.wrong[form.name] = apart;
+		} catch (error) {
+			// A variant that does not compile here is as useless as a wrong one.
+			if (this.backend.loss !== undefined) throw error;
+			this.wrong[form.name] = Number.POSITIVE_INFINITY;
+		} finally {
+			for (const storage of own.storages) this.backend.release(storage);
 		}
-		if (candidates.length > 1) await time(backend, candidates, rounds);
-		const ms = Object.fromEntries(candidates.map(({ form, times }) => [form.name, median(times)]));
-		const [fastest] = [...candidates].sort((a, b) => median(a.times) - median(b.times));
-		const isWorthIt = candidates.length > 1 && median(usual.times) > GAIN * median(fastest!.times);
-		return { kernelClass: call.kernelClass, ms, chosen: (isWorthIt ? fastest! : usual).form.name, wrong };
-	} finally {
-		for (const { outputs } of candidates) for (const output of outputs) backend.release(output);
+	}
+
+	#candidate(form: Form, { views }: Outputs): Candidate {
+		const { name, inputs, attributes } = this.call;
+		const kernels = this.backend.kernelsOf(form);
+		const kernel = kernels[name] as unknown as AnyKernel;
+		return { form, run: () => kernel.call(kernels, inputs, views, attributes), times: [] };
+	}
+
+	dispose(): void {
+		for (const storage of this.#outputs.storages) this.backend.release(storage);
 	}
 }
 
-function candidate(backend: WebGPUBackend, { name, inputs, outputs: wanted, attributes }: Recorded, form: Form): Candidate {
+interface Outputs {
+	readonly views: KernelCall['outputs'];
+	readonly storages: readonly Storage[];
+}
+
+function outputsOf(backend: WebGPUBackend, call: Recorded): Outputs {
 	const fresh = new Map<Storage, Storage>();
-	const outputs = movedTo(wanted, ({ storage }) => {
+	const views = movedTo(call.outputs, ({ storage }) => {
 		const known = fresh.get(storage) ?? backend.allocate(storage.length, storage.dtype);
 		fresh.set(storage, known);
 		return known;
 	});
-	const kernel = backend.kernelsOf(form)[name] as unknown as AnyKernel;
-	const kernels = backend.kernelsOf(form);
-	return { form, run: () => kernel.call(kernels, inputs, outputs, attributes), outputs: [...fresh.values()], times: [] };
+	return { views, storages: [...fresh.values()] };
 }
 
-function drop(backend: WebGPUBackend, candidates: Candidate[], candidate: Candidate): void {
-	candidates.splice(candidates.indexOf(candidate), 1);
-	for (const output of candidate.outputs) backend.release(output);
+async function measure(backend: WebGPUBackend, call: Recorded, rounds: number): Promise<TunedClass> {
+	const [own, ...others] = formsOf(backend.gpu);
+	const singles = decisionsAbout(call.name);
+	const contest = await Contest.begin(backend, call, own!);
+	try {
+		for (const form of others) await contest.enter(form);
+		for (const decisions of singles) await contest.enter(formWith(decisions));
+		const { usual } = contest;
+		await time(backend, contest.candidates, rounds);
+		// The best option of each decision that gains alone, together.
+		const best: Partial<Record<string, Candidate>> = {};
+		for (const candidate of contest.candidates) {
+			const [decision] = Object.keys(candidate.form.claims.decisions ?? {});
+			if (decision === undefined || !gains(candidate, usual)) continue;
+			if (best[decision] === undefined || median(candidate.times) < median(best[decision].times)) best[decision] = candidate;
+		}
+		if (Object.keys(best).length > 1) {
+			const together = Object.assign({}, ...Object.values(best).map((candidate) => candidate!.form.claims.decisions));
+			await contest.enter(formWith(together));
+			const added = contest.candidates.filter(({ times }) => times.length === 0);
+			if (added.length > 0) await time(backend, [usual, ...added], rounds);
+		}
+		const ms = Object.fromEntries(contest.candidates.map(({ form, times }) => [form.name, median(times)]));
+		const [fastest] = [...contest.candidates].sort((a, b) => median(a.times) - median(b.times));
+		const chosen = gains(fastest!, usual) ? fastest! : usual;
+		return { kernelClass: call.kernelClass, ms, chosen: chosen.form.name, wrong: contest.wrong };
+	} finally {
+		contest.dispose();
+	}
+}
+
+function gains(candidate: Candidate, usual: Candidate): boolean {
+	return median(usual.times) > GAIN * median(candidate.times);
 }
 
 /** Runs a candidate once. The variants and grids that it launched, as text. */
@@ -329,18 +397,25 @@ function deviation(
 	return worst;
 }
 
+/** Times candidates in turn. Those that a first run shows to be far behind take part in no further one. */
 async function time(backend: WebGPUBackend, candidates: readonly Candidate[], rounds: number): Promise<void> {
+	if (candidates.length < 2) return;
 	const once = async (run: () => void, calls: number) => {
 		const start = performance.now();
 		for (let i = 0; i < calls; i++) run();
 		await backend.sync();
 		return (performance.now() - start) / calls;
 	};
-	// All variants are compiled by now. The slowest of them decides how many calls a run has.
-	let slowest = 0;
-	for (const { run } of candidates) slowest = Math.max(slowest, await once(run, 1));
-	const calls = Math.max(1, Math.min(MOST_CALLS, Math.ceil(LEAST_MS / Math.max(slowest, 1e-3))));
-	for (let round = 0; round < rounds; round++) for (const { run, times } of candidates) times.push(await once(run, calls));
+	// All variants are compiled by now. The first runs tell how many calls a run needs for the clock.
+	const firsts: number[] = [];
+	for (const { run } of candidates) firsts.push(Math.min(await once(run, 1), await once(run, 1)));
+	const least = Math.min(...firsts);
+	const calls = Math.max(1, Math.min(MOST_CALLS, Math.ceil(LEAST_MS / Math.max(least, 1e-3))));
+	const close = candidates.filter((_, i) => i === 0 || firsts[i]! <= BEHIND * least);
+	candidates.forEach((candidate, i) => {
+		if (!close.includes(candidate)) candidate.times.push(firsts[i]!);
+	});
+	for (let round = 0; round < rounds; round++) for (const { run, times } of close) times.push(await once(run, calls));
 }
 
 function median(times: readonly number[]): number {

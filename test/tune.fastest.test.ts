@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+	compile,
 	crossEntropy,
 	init,
 	manualSeed,
@@ -73,7 +74,7 @@ test('a training step: measured by class, chosen, kept, and repeated to the bit'
 	assert.ok(report.classes.length >= 4, String(report));
 	for (const { kernelClass, ms, chosen, wrong } of report.classes) {
 		assert.equal(wrong, {}, kernelClass);
-		assert.ok(forms.includes(chosen));
+		assert.ok(forms.includes(chosen) || /^\w+\.\w+=/.test(chosen));
 		const times = Object.values(ms);
 		assert.ok(times.length >= 1 && times.every((time) => time >= 0));
 		// What is chosen is at most as slow as the launchers' own choice.
@@ -161,6 +162,35 @@ test('a variant with wrong results is reported and never used', async () => {
 		backend.kernelsOf = build;
 		useTuning(null);
 	}
+});
+
+test('single decisions: tiles and splits are measured, a table may name them, and a compiled step shows its kernels', async () => {
+	const [a, b] = [randn([70, 512]), randn([512, 66])];
+	const product = compile(() => matmul(a, b));
+	for (let i = 0; i < 4; i++) product().dispose();
+	const report = await tune(product, { save: false, rounds: 1 });
+	const [found] = report.classes;
+	assert.equal(found!.wrong, {});
+	const measured = Object.keys(found!.ms);
+	assert.ok(
+		measured.some((name) => name.startsWith('matmul.tile=')) && measured.some((name) => name.startsWith('matmul.splits=')),
+		measured.join(),
+	);
+	const backend = webgpuBackend();
+	const launched = () => {
+		const names: string[] = [];
+		backend.onLaunch(({ pipeline }) => names.push(pipeline));
+		product().dispose();
+		backend.onLaunch(undefined);
+		return names.join();
+	};
+	useTuning({ ...report.table, kernels: [{ kernelClass: found!.kernelClass, form: 'matmul.tile=4x8, matmul.splits=8' }] });
+	// The plan of the kernels before is not replayed.
+	assert.match(launched(), /share=1, rowQuads=1, columnQuads=2/);
+	assert.match(launched(), /matmul.sum/);
+	useTuning({ ...report.table, kernels: [{ kernelClass: found!.kernelClass, form: 'matmul.tile=9x9' }] });
+	assert.not.match(launched(), /columnQuads=2|matmul.sum/);
+	useTuning(null);
 });
 
 test('wrong calls', async () => {

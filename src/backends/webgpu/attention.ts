@@ -10,6 +10,7 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { keyWords, uniformThreshold } from '../../core/philox';
 import type { View } from '../contract';
 import type { AttentionAttributes, AttentionKernels } from '../contract/attention';
+import { decided } from './decisions';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes, viewBytes } from './memory';
 
@@ -48,7 +49,8 @@ function readsVectors(views: readonly View[]): boolean {
 
 /** Software adapters pay much for barriers and almost nothing for broadcasts within a subgroup. */
 function sharesBySubgroup(gpu: Gpu): 4 | 8 | null {
-	return gpu.isSoftware && (gpu.subgroupSize === 4 || gpu.subgroupSize === 8) ? gpu.subgroupSize : null;
+	if (decided(gpu, 'attention.sharing', gpu.isSoftware ? 'subgroup' : 'workgroup') === 'workgroup') return null;
+	return gpu.subgroupSize === 4 || gpu.subgroupSize === 8 ? gpu.subgroupSize : null;
 }
 
 export function attentionKernels(gpu: Gpu): AttentionKernels {
@@ -121,7 +123,8 @@ export function attentionKernels(gpu: Gpu): AttentionKernels {
 			bytes: viewBytes(...inputs, ...outputs),
 		};
 		const { size: capacity } = variant;
-		if (subgroup !== null && (capacity === 32 || capacity === 64))
+		const isSmall = decided(gpu, 'attention.sharing', 'small') === 'small';
+		if (subgroup !== null && isSmall && (capacity === 32 || capacity === 64))
 			gpu.launch({ kernel: attentionSmall, variant: { ...variant, size: capacity, subgroup }, ...record });
 		else if (subgroup !== null) gpu.launch({ kernel: attentionSubgroup, variant: { ...variant, subgroup }, ...record });
 		else gpu.launch({ kernel: attentionWorkgroup, variant, ...record });

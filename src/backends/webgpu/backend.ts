@@ -13,7 +13,7 @@ import { takingBfloat16 } from './bfloat16';
 import { type CommandOptions, Commands } from './commands';
 import { debugTopics, LaunchPrinter } from './debug';
 import { type DeviceOptions, openDevice } from './device';
-import { type Form, formsOf } from './forms';
+import { type Form, formNamed } from './forms';
 import { IndexReports } from './indexReports';
 import type { Gpu, Launch, LaunchRecord } from './launch';
 import {
@@ -409,8 +409,12 @@ class Runtime implements WebGPUBackend {
 	#build(): Kernels {
 		let kernels = webgpuKernels(this.chosenFor);
 		if (this.#choices !== null) {
-			const forms = new Map(formsOf(this.gpu).map((form) => [form.name, form]));
-			kernels = choosing(kernels, this.#choices, (name) => (forms.has(name) ? this.kernelsOf(forms.get(name)!) : undefined));
+			const chosen = new Map<string, Kernels>();
+			for (const name of new Set(this.#choices.values())) {
+				const form = formNamed(this.gpu, name);
+				if (form !== undefined) chosen.set(name, this.kernelsOf(form));
+			}
+			kernels = choosing(kernels, this.#choices, (name) => chosen.get(name));
 		}
 		if (this.#see !== undefined) kernels = watching(kernels, this.#see);
 		return this.holdsBfloat16 ? takingBfloat16(this.chosenFor, kernels) : kernels;

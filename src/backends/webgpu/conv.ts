@@ -14,6 +14,7 @@ import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ConvKernels, Triple } from '../contract/conv';
 import { backwardWalks, flopsOf, forwardWalk, type Geometry, geometry, triple, type Walk } from './convGeometry';
+import { decided, decidedNumber } from './decisions';
 import { type Gpu, storageType } from './launch';
 import { viewBytes } from './memory';
 
@@ -102,9 +103,13 @@ function cutInSingles(g: Geometry, columns: number): Cut {
 /** GPUs use tiles unless they would be nearly empty; otherwise the cheapest register variant wins. */
 function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 	const singles = cutInSingles(g, columns);
+	const chosen = decided(gpu, 'convWeightGrad.tile', '');
+	const hasRow3 = gpu.features.has('subgroups') && g.kernel[2] === 3 && g.stride[2] === 1 && g.dilation[2] === 1;
+	if (chosen === 'single') return singles;
+	if (chosen === 'taps' || chosen === 'outputs' || chosen === 'tiled') return cutInTiles(chosen, g, columns);
+	if (chosen === 'row3' && hasRow3) return cutInTiles('row3', g, columns);
 	if (!gpu.isSoftware) return g.outputs * columns >= WORTH_A_TILE ? cutInTiles('tiled', g, columns) : singles;
-	const isRow3 = gpu.features.has('subgroups') && g.kernel[2] === 3 && g.stride[2] === 1 && g.dilation[2] === 1;
-	const byTaps = cutInTiles(isRow3 && columns >= ROW3_COLUMNS ? 'row3' : 'taps', g, columns);
+	const byTaps = cutInTiles(hasRow3 && columns >= ROW3_COLUMNS ? 'row3' : 'taps', g, columns);
 	const byOutputs = cutInTiles('outputs', g, columns);
 	const best = byTaps.workgroups <= byOutputs.workgroups ? byTaps : byOutputs;
 	// Eight invocations that share nothing cost half of a workgroup of eight that share.
@@ -114,11 +119,14 @@ function cutOf(gpu: Gpu, g: Geometry, columns: number): Cut {
 
 /** Whether to use tiles in workgroup memory: on GPUs, unless most of each tile would be empty. */
 function isForTiles(gpu: Gpu, c: Correlation): boolean {
-	return !gpu.isSoftware && c.outputs >= TILED_SIDE / 4;
+	const own = !gpu.isSoftware && c.outputs >= TILED_SIDE / 4;
+	// Tiles read weights in blocks of 16.
+	return c.outputs > 4 && decided(gpu, 'conv.tile', own ? 'workgroup' : 'registers') === 'workgroup';
 }
 
 export function convKernels(gpu: Gpu): ConvKernels {
 	const subgroups = gpu.features.has('subgroups');
+	const sharesWeights = subgroups && decided(gpu, 'conv.sharing', 'subgroup') === 'subgroup';
 
 	function pack(c: Correlation, weight: View, bias: View | undefined): Packed {
 		const block = c.outputs === 1 ? 1 : c.outputs <= 4 ? 4 : 16;
@@ -209,7 +217,7 @@ export function convKernels(gpu: Gpu): ConvKernels {
 				type,
 				walk: isRow3 ? 'row3' : 'any',
 				block: packed.block,
-				subgroups: subgroups && packed.block === 16,
+				subgroups: sharesWeights && packed.block === 16,
 				store: isWhole && isAligned ? 'vec4' : 'single',
 			},
 			grid: [Math.ceil(quads / WORKGROUP_SIZE) * c.groups * packed.blocks],
@@ -262,7 +270,9 @@ export function convKernels(gpu: Gpu): ConvKernels {
 			// A split counts output rows, or positions in multiples of a tile's depth.
 			const unit = lanes === 'tiled' ? TILED_DEPTH : 1;
 			const rows = g.batch * g.out[0] * g.out[1] * (lanes === 'tiled' ? g.out[2] : 1);
-			const wanted = Math.ceil(WANTED_WORKGROUPS[gpu.isSoftware ? 'software' : 'gpu'] / cut.workgroups);
+			const wanted = Math.ceil(
+				decidedNumber(gpu, 'convWeightGrad.splits', WANTED_WORKGROUPS[gpu.isSoftware ? 'software' : 'gpu']) / cut.workgroups,
+			);
 			const units = Math.ceil(rows / unit);
 			const rowsPerSplit = Math.ceil(units / Math.min(MAX_SPLITS, wanted)) * unit;
 			const splits = rows === 0 ? 1 : Math.ceil(rows / rowsPerSplit);

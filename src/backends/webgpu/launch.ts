@@ -8,6 +8,7 @@ import type { Parameters, ParameterValues } from '../../../shaders/parameters';
 import type { Bindings, Kernel, Variant } from '../../../shaders/shader';
 import type { IndexCheck } from '../../core/indexCheck';
 import type { Storage, View } from '../contract';
+import type { Decisions } from './decisions';
 import type { Block } from './memory';
 import type { Pipeline } from './pipelines';
 
@@ -76,6 +77,8 @@ export interface Gpu {
 	readonly isSoftware: boolean;
 	/** The size of a subgroup if the adapter has subgroups of one size only; else 0. */
 	readonly subgroupSize: number;
+	/** Decisions that a measurement has made in place of the launchers' rules. */
+	readonly decisions?: Decisions | undefined;
 }
 
 /** Storage type of a view on the GPU. */

@@ -15,6 +15,7 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { MatmulKernels } from '../contract/matmul';
+import { decided, decidedNumber } from './decisions';
 import { type Gpu, type Launch, storageType } from './launch';
 import { collapseDims } from './strides';
 
@@ -110,7 +111,7 @@ function splitDepth(depth: number, workgroups: number, wanted: number, least: nu
 }
 
 /** The number of workgroups that keep a device busy. */
-const wantedWorkgroups = (gpu: Gpu): number => (gpu.isSoftware ? 8 : 256);
+const wantedWorkgroups = (gpu: Gpu): number => decidedNumber(gpu, 'matmul.splits', gpu.isSoftware ? 8 : 256);
 /** Below this many rows or columns a 64 x 64 tile is mostly padding. */
 const WORKGROUP_KERNEL_LEAST = 32;
 /** Up to this many rows or columns, reading the matrix once for each costs no more than a tile. */
@@ -121,10 +122,33 @@ const VECTOR_KERNEL_MOST = 3;
  * or on both without subgroups. For small products GPUs use the variant without sharing, with few rows, so that there are more
  * invocations.
  */
-function tileForm({ isSoftware, subgroupSize }: Gpu): Pick<MatmulTileVariant, 'share' | 'rowQuads' | 'columnQuads'> {
-	if (isSoftware && subgroupSize === 8) return { share: 8, rowQuads: 1, columnQuads: 1 };
-	if (isSoftware && subgroupSize === 4) return { share: 4, rowQuads: 1, columnQuads: 2 };
-	return { share: 1, rowQuads: isSoftware ? 2 : 1, columnQuads: 1 };
+function tileName({ isSoftware, subgroupSize }: Gpu): string {
+	if (isSoftware && subgroupSize === 8) return '4x4 shared by 8';
+	if (isSoftware && subgroupSize === 4) return '4x8 shared by 4';
+	return isSoftware ? '8x4' : '4x4';
+}
+
+type TileForm = Pick<MatmulTileVariant, 'share' | 'rowQuads' | 'columnQuads'>;
+
+const TILES: Readonly<Record<string, TileForm>> = {
+	'4x4': { share: 1, rowQuads: 1, columnQuads: 1 },
+	'8x4': { share: 1, rowQuads: 2, columnQuads: 1 },
+	'4x8': { share: 1, rowQuads: 1, columnQuads: 2 },
+	'4x4 shared by 4': { share: 4, rowQuads: 1, columnQuads: 1 },
+	'4x8 shared by 4': { share: 4, rowQuads: 1, columnQuads: 2 },
+	'4x4 shared by 8': { share: 8, rowQuads: 1, columnQuads: 1 },
+	'4x8 shared by 8': { share: 8, rowQuads: 1, columnQuads: 2 },
+};
+
+/** The tile of an invocation; null for tiles in workgroup memory. */
+function tileForm(gpu: Gpu, rows: number, columns: number): TileForm | null {
+	const small = gpu.isSoftware || Math.min(rows, columns) < WORKGROUP_KERNEL_LEAST;
+	const own = small ? tileName(gpu) : 'workgroup';
+	const chosen = decided(gpu, 'matmul.tile', own);
+	const tile = TILES[chosen];
+	if (tile === undefined) return null;
+	const fits = tile.share === 1 || (tile.share === 4 ? gpu.subgroupSize >= 4 : gpu.subgroupSize === 8);
+	return fits ? tile : (TILES[own] ?? null);
 }
 
 /** Parameters that differ between kernels. */
@@ -214,9 +238,8 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 	const aDim = vectorDim(a, rows, depth);
 	const bDim = vectorDim(b, columns, depth);
 	const vectors = aDim !== undefined && bDim !== undefined && depth % 4 === 0 && columns % 4 === 0;
-	const inRegisters = gpu.isSoftware || Math.min(rows, columns) < WORKGROUP_KERNEL_LEAST;
-	const form = tileForm(gpu);
-	const tile = inRegisters ? tileSize(form) : WORKGROUP_TILE;
+	const form = tileForm(gpu, rows, columns);
+	const tile = form === null ? WORKGROUP_TILE : tileSize(form);
 	const rowTiles = Math.ceil(rows / tile.rows);
 	const columnTiles = Math.ceil(columns / tile.columns);
 	const workgroups = rowTiles * columnTiles * batches;
@@ -233,8 +256,8 @@ function launchTiles(gpu: Gpu, problem: Problem): void {
 			...work(problem),
 		};
 		const variant = { vectors, storage, output };
-		if (inRegisters) gpu.launch({ kernel: matmulTile, variant: { ...form, ...variant }, ...launch });
-		else gpu.launch({ kernel: matmulWorkgroup, variant, ...launch });
+		if (form === null) gpu.launch({ kernel: matmulWorkgroup, variant, ...launch });
+		else gpu.launch({ kernel: matmulTile, variant: { ...form, ...variant }, ...launch });
 	});
 }
 
@@ -258,8 +281,8 @@ function launchVectors(gpu: Gpu, problem: Problem, turned: boolean): void {
 	const vectorFits = b.depth === 1 && b.offset % 4 === 0 && [b.own, ...b.batch].every((stride) => stride % 4 === 0);
 	const along = dense === undefined || !vectorFits ? 'scalar' : dense === 'own' ? 'rows' : 'depth';
 	const together = rows === 1 || along === 'rows' ? 1 : 4;
-	const lanes = gpu.isSoftware ? 8 : along === 'rows' ? 16 : 64;
-	const slices = gpu.isSoftware || along !== 'rows' ? 1 : 8;
+	const lanes = decidedNumber(gpu, 'matmul.vectorLanes', gpu.isSoftware ? 8 : along === 'rows' ? 16 : 64);
+	const slices = along === 'rows' ? decidedNumber(gpu, 'matmul.vectorSlices', gpu.isSoftware ? 1 : 8) : 1;
 	const tile = along === 'rows' ? 4 * lanes : together;
 	const tiles = Math.ceil(rows / tile);
 	const workgroups = tiles * columns * batches;

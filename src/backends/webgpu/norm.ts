@@ -7,6 +7,7 @@ import { WORKGROUP_SIZE } from '../../../shaders/shader';
 import { contiguousStrides } from '../../core/shape';
 import type { View } from '../contract';
 import type { GroupNormShape, NormKernels, NormShape } from '../contract/norm';
+import { decided, decidedNumber } from './decisions';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { launchReduction, launchVariance } from './reduce';
@@ -18,7 +19,9 @@ function aligned(sizes: readonly number[], views: readonly (View | undefined)[])
 
 /** As for softmax: workgroups share a row on GPUs, and wherever there are few rows. */
 function lanesFor(gpu: Gpu, rows: number, length: number): NormRowsVariant['lanes'] {
-	if (length < 64 || (gpu.isSoftware && rows >= 64)) return 1;
+	const chosen = length < 64 ? '1' : decided(gpu, 'norm.lanes', '');
+	if (chosen !== '') return chosen === '1' ? 1 : chosen === '64' ? 64 : 256;
+	if (gpu.isSoftware && rows >= 64) return 1;
 	return length >= 4096 ? 256 : 64;
 }
 
@@ -97,7 +100,9 @@ export function normKernels(gpu: Gpu): NormKernels {
 		const columns = spatial === 1;
 		const wide = aligned([columns ? groupChannels : spatial], [x, gradient]);
 		const count = columns ? batch : batch * spatial;
-		const lanes = (columns ? !wide && channels < 64 && batch >= 64 : !gpu.isSoftware || channels < 64) && count >= 64 ? 64 : 1;
+		const own = (columns ? !wide && channels < 64 && batch >= 64 : !gpu.isSoftware || channels < 64) && count >= 64 ? 64 : 1;
+		// A workgroup of columns reads scalars.
+		const lanes = columns && wide ? own : decidedNumber(gpu, 'norm.parameterLanes', own) === 64 ? 64 : 1;
 		const across = columns && wide ? channels / 4 : channels;
 		// As in a reduction: enough invocations to fill the adapter, with at least 16 steps each.
 		const step = lanes * (columns || !wide ? 1 : 4);

@@ -9,6 +9,7 @@ import { type StorageType, WORKGROUP_SIZE } from '../../../shaders/shader';
 import { numel } from '../../core/shape';
 import type { Storage, View } from '../contract';
 import type { ReduceAttributes, ReduceKernels } from '../contract/reduce';
+import { decidedNumber } from './decisions';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { type Axis, axesView, collapseAxes } from './strides';
@@ -79,10 +80,10 @@ function plan(
 		(reducedCount <= 1 || innerReduced.stride % 4 === 0);
 
 	const big = keptCount * reducedCount >= SMALL;
-	const invocations = gpu.isSoftware ? 1024 : 65536;
+	const invocations = decidedNumber(gpu, 'reduce.invocations', gpu.isSoftware ? 1024 : 65536);
 	const enoughLines = gpu.isSoftware ? big || keptCount >= LONG_LINE : keptCount >= 4096 && !rows;
 	const together = innerReduced.size >= LONG_LINE && (!enoughLines || (rows && !gpu.isSoftware));
-	const lanes = together && !(columns && big) ? 64 : 1;
+	const lanes = decidedNumber(gpu, 'reduce.lanes', together && !(columns && big) ? 64 : 1) === 64 ? 64 : 1;
 
 	const along = wideRows ? 'reduced' : wideColumns && lanes === 1 ? 'kept' : 'scalar';
 	const step = lanes * (along === 'reduced' ? 4 : 1);

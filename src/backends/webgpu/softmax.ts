@@ -4,6 +4,7 @@ import { type SoftmaxVariant, softmaxKernel } from '../../../shaders/softmax.wgs
 import { numel } from '../../core/shape';
 import type { View } from '../contract';
 import type { SoftmaxKernels } from '../contract/softmax';
+import { decided } from './decisions';
 import { type Gpu, storageType } from './launch';
 import { gpuBytes } from './memory';
 import { axesView, collapseAxes } from './strides';
@@ -14,6 +15,8 @@ import { axesView, collapseAxes } from './strides';
  */
 function lanesFor(gpu: Gpu, lines: number, length: number, inner: number): SoftmaxVariant['lanes'] {
 	if (length < 64) return 1;
+	const chosen = decided(gpu, 'softmax.lanes', '');
+	if (chosen !== '') return chosen === '1' ? 1 : chosen === '64' ? 64 : 256;
 	if (gpu.isSoftware) return lines < 64 ? 64 : 1;
 	if (inner > 1 && lines >= 4096) return 1;
 	return length >= 4096 ? 256 : 64;
