@@ -3,7 +3,6 @@
  * options. Launchers pass the option that their own rule chooses; an option that a call does not admit leaves it at that.
  */
 import type { Kernels } from '../contract';
-import type { Gpu } from './launch';
 
 /** The options of each decision. */
 const OPTIONS = {
@@ -49,13 +48,17 @@ const DECISIONS: Partial<Record<keyof Kernels, readonly Decision[]>> = {
 	attentionGradKeyValue: ['attention.sharing'],
 };
 
+interface Deciding {
+	readonly decisions?: Decisions | undefined;
+}
+
 /** What the decision says, if it is made for this adapter; else `own`. */
-export function decided(gpu: Gpu, decision: Decision, own: string): string {
+export function decided(gpu: Deciding, decision: Decision, own: string): string {
 	return gpu.decisions?.[decision] ?? own;
 }
 
 /** As `decided`, for numbers. */
-export function decidedNumber(gpu: Gpu, decision: Decision, own: number): number {
+export function decidedNumber(gpu: Deciding, decision: Decision, own: number): number {
 	const chosen = gpu.decisions?.[decision];
 	return chosen === undefined ? own : Number(chosen);
 }
