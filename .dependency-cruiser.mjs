@@ -67,7 +67,7 @@ export default {
 		layer(
 			'models',
 			models,
-			[built, formats, ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
+			[built, formats, compile, ops, '^src/methods\\.ts$', tensor, autograd, backends, core],
 			'architectures are built of layers',
 		),
 		layer(

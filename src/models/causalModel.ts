@@ -2,7 +2,9 @@
 import type { DeviceName } from '../backends/contract';
 import { requireCounts } from '../core/checks';
 import { KVCache } from '../nn';
-import { tensor } from '../ops/creation';
+import { arange, tensor } from '../ops/creation';
+import { ge, gt, le, logicalAnd, sub } from '../ops/elementwise';
+import { reshape } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type GenerateOptions, generate } from './generate';
@@ -17,6 +19,16 @@ export interface DecoderCall {
 	/** bool [1 or N, 1, L, S], true where a query attends; null if `isCausal` suffices or there is a single query. */
 	readonly mask: Tensor | null;
 	readonly isCausal: boolean;
+	/** One token per row at a position that only the device knows, int32 [1], which sees the first `span` rows of the caches; else null. */
+	readonly step: { readonly position: Tensor; readonly span: number } | null;
+}
+
+export interface StepCall {
+	readonly caches: readonly KVCache[];
+	/** Rows of the caches to attend to, at least the position + 1. */
+	readonly span: number;
+	/** As in `CausalCall`. */
+	readonly padding?: readonly number[] | null;
 }
 
 export interface CausalCall {
@@ -54,6 +66,21 @@ export abstract class CausalModel extends PretrainedModel {
 		return inferring(this, () => tidy(() => this.logits(this.hiddenStates(tokens, options).select(1, -1))));
 	}
 
+	/**
+	 * As `next`, for one token per row, int32 [N, 1]. `position`, int32 [1], is the number of tokens in the caches, which the caller counts with
+	 * `cache.advance()`. So nothing on the host changes from token to token, and `compile` can repeat the call while `span` stays.
+	 */
+	step(tokens: Tensor, position: Tensor, { caches, span, padding = null }: StepCall): Tensor {
+		const padded = padding?.some((count) => count > 0) ? padding : null;
+		return inferring(this, () =>
+			tidy(() => {
+				const mask = stepMask(position, span, padded, this.window);
+				const call = { caches, earlier: 0, mask, isCausal: false, step: { position, span } };
+				return this.logits(this.features(tokens, call, padded).select(1, -1));
+			}),
+		);
+	}
+
 	/** Empty caches for `batch` rows of up to `maxLength` tokens (default: the model's), one per layer. */
 	makeCaches(batch = 1, maxLength = this.maxLength): KVCache[] {
 		const { layers, heads, headSize } = this.cacheSizes;
@@ -84,7 +111,7 @@ export abstract class CausalModel extends PretrainedModel {
 		const isCausal = earlier === 0 && padded === null && (this.window === null || length <= this.window);
 		const needsMask = !isCausal && (length > 1 || padded !== null || (this.window !== null && earlier >= this.window));
 		const mask = needsMask ? causalMask(length, earlier, padded, this.window, tokens.device) : null;
-		return this.features(tokens, { caches, earlier, mask, isCausal }, padded);
+		return this.features(tokens, { caches, earlier, mask, isCausal, step: null }, padded);
 	}
 }
 
@@ -105,6 +132,17 @@ function causalMask(
 		return key >= first && key <= query && (window === null || key > query - window);
 	});
 	return tensor(allowed, { shape: [rows.length, 1, length, keys], device });
+}
+
+/** The keys that the token at `position` attends to, among `span`: bool [1 or N, 1, 1, span]. */
+function stepMask(position: Tensor, span: number, padding: readonly number[] | null, window: number | null): Tensor {
+	const { device } = position;
+	const keys = arange(span, { dtype: 'int32', device });
+	let allowed = le(keys, position);
+	if (window !== null) allowed = logicalAnd(allowed, gt(keys, sub(position, window)));
+	if (padding === null) return reshape(allowed, [1, 1, 1, span]);
+	const first = tensor(padding, { shape: [padding.length, 1], dtype: 'int32', device });
+	return reshape(logicalAnd(allowed, ge(keys, first)), [padding.length, 1, 1, span]);
 }
 
 export async function* single(steps: AsyncGenerator<(number | null)[], void>): AsyncGenerator<number, void> {

@@ -1,5 +1,6 @@
 /** Generates tokens with a language model. */
-import { requireCounts, requireList } from '../core/checks';
+import { compiled } from '../compile';
+import { requireBoolean, requireCounts, requireList } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Global } from '../core/globals';
 import { checkOptions } from '../core/options';
@@ -15,15 +16,29 @@ export interface GenerateOptions extends SamplingOptions {
 	readonly stop?: readonly (number | readonly number[])[];
 	/** Stops before the next token. */
 	readonly signal?: Global<'AbortSignal'> | null;
+	/** On WebGPU, repeat the GPU's work of a token as `compile` does: the same bits with less work on the host. Default true. */
+	readonly compile?: boolean;
 }
 
-const OPTIONS = ['temperature', 'topK', 'topP', 'repetitionPenalty', 'seed', 'maxNewTokens', 'stop', 'signal'] as const;
+const OPTIONS = [
+	'temperature',
+	'topK',
+	'topP',
+	'repetitionPenalty',
+	'seed',
+	'maxNewTokens',
+	'stop',
+	'signal',
+	'compile',
+] as const;
 
 /** What `generate` needs of a model. */
 export interface Generating {
 	readonly maxLength: number;
 	makeCaches(batch: number, maxLength: number): KVCache[];
 	next(tokens: Tensor, call: { caches: readonly KVCache[]; padding: readonly number[] }): Tensor;
+	/** As `next` after the first tokens, with the position as a tensor. Without it, `next` computes all tokens. */
+	step?(tokens: Tensor, position: Tensor, call: { caches: readonly KVCache[]; padding: readonly number[]; span: number }): Tensor;
 }
 
 /**
@@ -35,7 +50,7 @@ export async function* generate(
 	prompts: readonly ArrayLike<number>[],
 	options: GenerateOptions,
 ): AsyncGenerator<(number | null)[], void> {
-	const { stop = [], signal = null, maxNewTokens, ...sampling } = checkOptions('generate', options, OPTIONS);
+	const { stop = [], signal = null, maxNewTokens, compile = true, ...sampling } = checkOptions('generate', options, OPTIONS);
 	requireList('generate', 'prompts', prompts);
 	if (prompts.length === 0 || prompts.some(({ length }) => !(length > 0)))
 		throw new ArgumentError('generate: each prompt needs at least one token, such as the one that begins a text');
@@ -48,17 +63,19 @@ export async function* generate(
 			`generate: a prompt of ${longest} tokens leaves no room in the model's maxLength of ${model.maxLength}. Shorten it, or load the model with a larger maxLength`,
 		);
 	}
+	requireBoolean('generate', 'compile', compile);
 	const samplers = prompts.map((_, row) => new Sampler({ ...sampling, seed: (sampling.seed ?? 0) + row }));
 	const texts = prompts.map((prompt) => Array.from(prompt));
 	const padding = texts.map(({ length }) => longest - length);
 	const caches = model.makeCaches(prompts.length, longest + count);
+	const compute = logitsOf(model, caches, padding, compile);
 	const ended = prompts.map(() => false);
 	const stops = stop.map((each) => (typeof each === 'number' ? [each] : each));
 	try {
 		let input = texts.map((text, row) => [...new Array<number>(padding[row]!).fill(0), ...text]);
 		for (let step = 0; step < count && !ended.every(Boolean); step++) {
 			signal?.throwIfAborted();
-			const logits = await nextLogits(model, input, caches, padding);
+			const logits = await compute.next(input);
 			const width = logits.length / texts.length;
 			const chosen = texts.map((text, row) => {
 				if (ended[row]) return null;
@@ -71,18 +88,44 @@ export async function* generate(
 			input = chosen.map((token) => [token ?? 0]);
 		}
 	} finally {
+		compute.dispose();
 		for (const cache of caches) cache.dispose();
 	}
 }
 
-async function nextLogits(
-	model: Generating,
-	rows: readonly (readonly number[])[],
-	caches: readonly KVCache[],
-	padding: readonly number[],
-): Promise<Float32Array | Float64Array> {
-	const { device } = caches[0]!.options;
-	using tokens = tensor(Int32Array.from(rows.flat()), { shape: [rows.length, rows[0]!.length], ...(device && { device }) });
-	using logits = model.next(tokens, { caches, padding });
-	return (await logits.data()) as Float32Array | Float64Array;
+/** Numbers of rows to attend to, so that few different numbers occur, and at most a third of the rows are masked from 129 on. */
+function spanOf(rows: number, maxLength: number): number {
+	let span = 64;
+	while (span < rows) span += span < 256 ? 64 : 2 ** Math.floor(Math.log2(span) - 1);
+	return Math.min(span, maxLength);
+}
+
+/** Computes the logits of the next tokens, one row of tokens per prompt at a time. */
+function logitsOf(model: Generating, caches: readonly KVCache[], padding: readonly number[], isCompiled: boolean) {
+	const { device, maxLength } = caches[0]!.options;
+	const at = device === undefined ? {} : { device };
+	const takeStep = (tokens: Tensor, position: Tensor, span: string) =>
+		model.step!(tokens, position, { caches, padding, span: Number(span) });
+	const plan = isCompiled ? compiled(takeStep, { signatures: 64, fuse: true, name: "the step of 'generate'", isQuiet: true }) : null;
+	const step = plan ?? ((...args: Parameters<typeof takeStep>) => takeStep(...args));
+	const next = async (rows: readonly (readonly number[])[]): Promise<Float32Array | Float64Array> => {
+		using tokens = tensor(Int32Array.from(rows.flat()), { shape: [rows.length, rows[0]!.length], ...at });
+		const earlier = caches[0]!.length;
+		// On the CPU there is no work to repeat, and masked rows would cost time.
+		if (model.step === undefined || device !== 'webgpu' || earlier === 0)
+			return await read(model.next(tokens, { caches, padding }));
+		using position = tensor(Int32Array.of(earlier), at);
+		const logits = step(tokens, position, String(spanOf(earlier + 1, maxLength)));
+		for (const cache of caches) cache.advance();
+		return await read(logits);
+	};
+	return { next, dispose: () => plan?.dispose() };
+}
+
+async function read(logits: Tensor): Promise<Float32Array | Float64Array> {
+	try {
+		return (await logits.data()) as Float32Array | Float64Array;
+	} finally {
+		logits.dispose();
+	}
 }

@@ -3,7 +3,7 @@ import { ArgumentError } from '../core/errors';
 import { Dropout, Embedding, init, type KVCache, LayerNorm, ModuleList, type Parameter } from '../nn';
 import { emptyParameter } from '../nn/init';
 import { tensor } from '../ops/creation';
-import { add } from '../ops/elementwise';
+import { add, clamp, sub } from '../ops/elementwise';
 import { chunk, narrow, transpose } from '../ops/layout';
 import { linear } from '../ops/matmul';
 import type { Tensor } from '../tensor';
@@ -118,14 +118,21 @@ class Transformer extends HubModule {
 	}
 
 	override forward(tokens: Tensor, call: DecoderCall, padding: readonly number[] | null): Tensor {
-		let x = this.drop.forward(add(this.wte.forward(tokens), this.positionsOf(tokens, call.earlier, padding)));
+		let x = this.drop.forward(add(this.wte.forward(tokens), this.positionsOf(tokens, call, padding)));
 		for (const [i, block] of this.h.items.entries()) x = block.forward(x, call, call.caches?.[i] ?? null);
 		return this.ln_f.forward(x);
 	}
 
 	/** The vectors of positions, [L, width] or [N, L, width]. With padding, positions count from each row's first token. */
-	private positionsOf({ shape, device }: Tensor, earlier: number, padding: readonly number[] | null): Tensor {
+	private positionsOf({ shape, device }: Tensor, { earlier, step }: DecoderCall, padding: readonly number[] | null): Tensor {
 		const length = shape[1]!;
+		if (step !== null) {
+			const own =
+				padding === null
+					? step.position
+					: sub(step.position, tensor(padding, { shape: [padding.length, 1], dtype: 'int32', device }));
+			return this.wpe.forward(padding === null ? own : clamp(own, { min: 0 }));
+		}
 		if (padding === null) return narrow(this.wpe.weight, 0, earlier, length);
 		const positions = Int32Array.from({ length: padding.length * length }, (_, n) =>
 			Math.max(0, earlier + (n % length) - padding[Math.floor(n / length)]!),

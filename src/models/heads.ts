@@ -22,11 +22,11 @@ export function attendCausally(
 	query: Tensor,
 	key: Tensor,
 	value: Tensor,
-	{ mask, isCausal }: DecoderCall,
+	{ mask, isCausal, step }: DecoderCall,
 	cache: KVCache | null,
 	dropoutP = 0,
 ): Tensor {
-	const all = cache?.append(key, value) ?? { key, value };
+	const all = (step === null ? cache?.append(key, value) : cache?.put(key, value, step.position, step.span)) ?? { key, value };
 	return scaledDotProductAttention(query, all.key, all.value, {
 		attnMask: mask,
 		isCausal,

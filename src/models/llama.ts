@@ -48,7 +48,8 @@ class Attention extends HubModule {
 
 	override forward(x: Tensor, call: DecoderCall, cache: KVCache | null): Tensor {
 		const { heads, groups } = this.options;
-		const turned = (y: Tensor) => this.rotaryEmb.forward(y, { offset: call.earlier });
+		const turned = (y: Tensor) =>
+			this.rotaryEmb.forward(y, call.step === null ? { offset: call.earlier } : { positions: call.step.position });
 		const query = turned(splitHeads(this.qProj.forward(x), heads));
 		const key = turned(splitHeads(this.kProj.forward(x), groups));
 		const value = splitHeads(this.vProj.forward(x), groups);

@@ -64,7 +64,7 @@ class Attention extends HubModule {
 		const dropoutP = this.training ? attentionDropout : 0;
 		if (!isCausal) return this.outProj.forward(mergeHeads(scaledDotProductAttention(query, key, value, { dropoutP })));
 		const earlier = cache?.length ?? 0;
-		const call = { caches: null, earlier, mask: null, isCausal: earlier === 0 };
+		const call = { caches: null, earlier, mask: null, isCausal: earlier === 0, step: null };
 		return this.outProj.forward(mergeHeads(attendCausally(query, key, value, call, cache, dropoutP)));
 	}
 }

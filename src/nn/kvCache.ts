@@ -1,17 +1,20 @@
 /** Keys and values of earlier tokens, so that generation computes one token at a time. */
 import { noGrad } from '../autograd/modes';
 import type { DeviceName } from '../backends/contract';
+import { indexingKernels } from '../backends/kernels';
 import { deviceOfNew } from '../backends/registry';
 import { requireCounts } from '../core/checks';
-import { type DType, requireFloating } from '../core/dtype';
+import { type DType, requireDType, requireFloating } from '../core/dtype';
 import { ArgumentError, DTypeError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { runOperation } from '../core/scope';
 import { sameShape } from '../core/shape';
+import { zeros } from '../ops/creation';
+import { to } from '../ops/elementwise';
 import { copy_ } from '../ops/inplace';
-import { detach, narrow } from '../ops/layout';
-import { empty, type Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { detach, expand, narrow, reshape } from '../ops/layout';
+import { markWritten, type Tensor } from '../tensor';
+import { requireSameDevice, requireTensor } from '../tensorChecks';
 import { keep } from '../tidy';
 
 export interface KVCacheOptions {
@@ -47,7 +50,7 @@ export class KVCache {
 		requireCounts('KVCache', { batch, heads, maxLength, headSize });
 		requireFloating('KVCache', dtype, 'dtype');
 		const shape = [batch, heads, maxLength, headSize];
-		const make = () => runOperation('KVCache', () => keep(empty(shape, dtype, device)));
+		const make = () => runOperation('KVCache', () => keep(zeros(shape, { dtype, device })));
 		this.#key = make();
 		this.#value = make();
 	}
@@ -87,6 +90,47 @@ export class KVCache {
 			this.#length += count;
 			return { key: narrow(this.#key, 2, 0, this.#length), value: narrow(this.#value, 2, 0, this.#length) };
 		});
+	}
+
+	/**
+	 * Writes one row, [batch, heads, 1, headSize], at `position`, int32 [1] on the cache's device, which must be the number of rows so far. Returns
+	 * views of the first `span` rows, of which those after `position` are zeros or forgotten rows: mask them. Nothing on the host depends on the
+	 * number of rows, so `compile` can repeat it. Call `advance()` afterwards.
+	 */
+	put(key: Tensor, value: Tensor, position: Tensor, span: number): { key: Tensor; value: Tensor } {
+		const { batch, heads, headSize, maxLength } = this.options;
+		const expected = [batch, heads, 1, headSize];
+		for (const [name, row] of Object.entries({ key, value })) {
+			requireTensor('KVCache.put', row, name);
+			if (!sameShape(row.shape, expected))
+				throw new ShapeError(`KVCache.put: ${name} ${formatShape(row.shape)} must be ${formatShape(expected)}`);
+		}
+		requireTensor('KVCache.put', position, 'position');
+		requireDType('KVCache.put', position.dtype, ['int32'], 'position');
+		requireSameDevice('KVCache.put', this.#key, key, value, position);
+		if (!Number.isInteger(span) || span < 1 || span > maxLength)
+			throw new ArgumentError(`KVCache.put: span ${span} must lie between 1 and maxLength ${maxLength}`);
+		return noGrad(() => {
+			const index = expand(reshape(position, [1, 1, 1, 1]), expected);
+			for (const [all, row] of [
+				[this.#key, key],
+				[this.#value, value],
+			] as const) {
+				runOperation('KVCache', () => {
+					const source = detach(row.dtype === all.dtype ? row : to(row, all.dtype));
+					indexingKernels(all.backend).scatterInto({ index, source }, { y: all }, { dim: 2, unique: true });
+					markWritten(all, 'KVCache.put');
+				});
+			}
+			return { key: narrow(this.#key, 2, 0, span), value: narrow(this.#value, 2, 0, span) };
+		});
+	}
+
+	/** Counts a row that `put` has written. */
+	advance(): void {
+		if (this.#length >= this.options.maxLength)
+			throw new ArgumentError(`KVCache.advance: all ${this.#length} rows are in use. Create a larger cache, or call truncate()`);
+		this.#length++;
 	}
 
 	/** Forgets all tokens from `length` on. */

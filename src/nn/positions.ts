@@ -4,9 +4,10 @@ import { ArgumentError, formatShape, ShapeError } from '../core/errors';
 import { checkOptions } from '../core/options';
 import { tensor } from '../ops/creation';
 import { add, mul, neg } from '../ops/elementwise';
+import { indexSelect } from '../ops/indexing';
 import { cat, chunk, narrow, reshape, unsqueeze } from '../ops/layout';
 import type { Tensor } from '../tensor';
-import { requireTensor } from '../tensorChecks';
+import { requireShape, requireTensor } from '../tensorChecks';
 import { tidy } from '../tidy';
 import { emptyParameter, normal_ } from './init';
 import { type FactoryOptions, Module } from './module';
@@ -153,6 +154,10 @@ function scaler(scaling: RotaryScaling | null): (frequency: number) => number {
 	};
 }
 
+export interface RotaryCall extends PositionCall {
+	readonly positions?: Tensor | null;
+}
+
 /**
  * Rotates pairs of elements of queries and keys, [..., L, headSize], by the angle position / base^(2i / headSize). Their products then
  * depend only on the distance of the positions. Su et al. 2021 (RoFormer). Has no parameters and no state.
@@ -184,16 +189,22 @@ export class RotaryPositions extends Module {
 		this.registerBuffer('sin', whole(Math.sin), { persistent: false });
 	}
 
-	override forward(x: Tensor, options: PositionCall = {}): Tensor {
-		const { offset = 0 } = checkOptions('RotaryPositions.forward', options, ['offset']);
+	/** `positions`, int32 [L], replaces `offset`: the position of each row, known to the device only. */
+	override forward(x: Tensor, options: RotaryCall = {}): Tensor {
+		const { offset = 0, positions = null } = checkOptions('RotaryPositions.forward', options, ['offset', 'positions']);
 		requireTensor('RotaryPositions', x);
 		if (x.ndim < 2 || x.shape.at(-1) !== this.headSize) {
 			throw new ShapeError(`RotaryPositions: it takes [..., L, ${this.headSize}], not ${formatShape(x.shape)}`);
 		}
 		const length = x.shape.at(-2)!;
-		requirePositions('RotaryPositions', length, offset, this.maxLength);
+		if (positions === null) requirePositions('RotaryPositions', length, offset, this.maxLength);
+		else {
+			requireTensor('RotaryPositions', positions, 'positions');
+			requireShape('RotaryPositions', 'positions', positions, [length], x);
+		}
 		return tidy(() => {
-			const rows = (name: string) => narrow(this.buffer(name), 0, offset, length);
+			const rows = (name: string) =>
+				positions === null ? narrow(this.buffer(name), 0, offset, length) : indexSelect(this.buffer(name), 0, positions);
 			return add(mul(x, rows('cos')), mul(this.turned(x), rows('sin')));
 		});
 	}
