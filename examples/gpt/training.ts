@@ -74,17 +74,21 @@ export class GptTraining implements Writer {
 	readonly #optimizer: optim.AdamW;
 	readonly #scaler: GradScaler;
 	readonly #scheduler: optim.lrScheduler.LambdaLR;
-	readonly #update = compile((inputs: Tensor, targets: Tensor) => {
-		const loss = this.#loss(inputs, targets);
-		this.#optimizer.zeroGrad();
-		this.#scaler.scale(loss).backward();
-		this.#scaler.unscale_(this.#optimizer);
-		optim.clipGradNorm(this.model.parameters(), LARGEST_GRADIENT);
-		this.#scaler.step(this.#optimizer);
-		this.#scaler.update();
-		this.#scheduler.step();
-		return loss.detach();
-	});
+	/** Without fusion, a run that resumes has the bits of one that never stopped, in float16 too. */
+	readonly #update = compile(
+		(inputs: Tensor, targets: Tensor) => {
+			const loss = this.#loss(inputs, targets);
+			this.#optimizer.zeroGrad();
+			this.#scaler.scale(loss).backward();
+			this.#scaler.unscale_(this.#optimizer);
+			optim.clipGradNorm(this.model.parameters(), LARGEST_GRADIENT);
+			this.#scaler.step(this.#optimizer);
+			this.#scaler.update();
+			this.#scheduler.step();
+			return loss.detach();
+		},
+		{ fuse: false },
+	);
 	/** The number of steps started. */
 	#step = 0;
 

@@ -106,7 +106,9 @@ function logitsOf(model: Generating, caches: readonly KVCache[], padding: readon
 	const at = device === undefined ? {} : { device };
 	const takeStep = (tokens: Tensor, position: Tensor, span: string) =>
 		model.step!(tokens, position, { caches, padding, span: Number(span) });
-	const plan = isCompiled ? compiled(takeStep, { signatures: 64, fuse: true, name: "the step of 'generate'", isQuiet: true }) : null;
+	const plan = isCompiled
+		? compiled(takeStep, { signatures: 64, fuse: false, name: "the step of 'generate'", isQuiet: true })
+		: null;
 	const step = plan ?? ((...args: Parameters<typeof takeStep>) => takeStep(...args));
 	const next = async (rows: readonly (readonly number[])[]): Promise<Float32Array | Float64Array> => {
 		using tokens = tensor(Int32Array.from(rows.flat()), { shape: [rows.length, rows[0]!.length], ...at });

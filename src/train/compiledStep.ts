@@ -33,7 +33,7 @@ export class CompiledSteps {
 			if (isLast) takeStep();
 			return measured;
 		};
-		this.#step = compiled(run, { signatures: SIGNATURES, fuse: true, name: "the step of 'fit'", isQuiet: true });
+		this.#step = compiled(run, { signatures: SIGNATURES, fuse: false, name: "the step of 'fit'", isQuiet: true });
 	}
 
 	readonly run: StepRunner = ({ fields, weights }, share, isFirst, isLast) =>
@@ -72,5 +72,5 @@ export function compiledForward(model: Module, objective: Objective, needsOutput
 		if (!needsOutput || output === undefined || target === undefined) return { loss: detach(loss) };
 		return { loss: detach(loss), output: detach(output), target };
 	};
-	return compiled(run, { signatures: SIGNATURES, fuse: true, name: "the validation of 'fit'", isQuiet: true });
+	return compiled(run, { signatures: SIGNATURES, fuse: false, name: "the validation of 'fit'", isQuiet: true });
 }

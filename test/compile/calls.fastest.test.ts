@@ -322,12 +322,12 @@ test('replays leave no tensors and no memory behind, hold none between calls, an
 	for (let i = 0; i < 2; i++) run();
 	await sync();
 	const [held, before] = [memory(), counters()];
-	for (let i = 0; i < 20; i++) run();
+	for (let i = 0; i < 10; i++) run();
 	await sync();
 	const [after, end] = [memory(), counters()];
 	assert.is(after.tensors, held.tensors);
 	assert.equal(after.gpu, held.gpu);
-	const each = (end.launches - before.launches) / 20;
+	const each = (end.launches - before.launches) / 10;
 	const rows = await profile(() => run());
 	assert.is(
 		rows.rows.reduce((sum, { launches }) => sum + launches, 0),
