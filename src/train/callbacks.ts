@@ -41,7 +41,7 @@ export interface TrainContext {
 	readonly history: History;
 	/** The current learning rate of the first parameter group. */
 	readonly lr: number;
-	/** What `compile` has done with the steps, and why steps run as usual; null where it is off: on the CPU, for LBFGS and with `offload`. */
+	/** What `compile` has done with the steps, and why steps run as usual; null where it is off: on the CPU, for LBFGS, with `offload` and on several ranks. */
 	readonly compiled: CompileReport | null;
 	/** Ends the run after the current step or epoch. The history records `reason`. */
 	stop(reason?: string): void;

@@ -155,10 +155,10 @@ export class TrainingLoop {
 	}
 
 	async run(): Promise<History> {
-		const { batches, meters, validation, optimizer, offload, device, compile } = this.#plan;
+		const { batches, meters, validation, optimizer, offload, distribution, device, compile } = this.#plan;
 		const { firstEpoch } = batches;
 		// Plans of an earlier run may belong to a device that was lost.
-		if (compile && device === 'webgpu' && offload === null && !(optimizer instanceof LBFGS))
+		if (compile && device === 'webgpu' && offload === null && distribution === null && !(optimizer instanceof LBFGS))
 			this.#steps = new CompiledSteps(this.#plan, this.#gradients, () => this.#takeStep());
 		try {
 			await this.#call((callback) => callback.onTrainBegin?.(this.#context));

@@ -149,7 +149,18 @@ const NAMES = [
 		'offload',
 		'ema',
 	] as const),
-	...(['callbacks', 'seed', 'shuffle', 'device', 'resumeFrom', 'onDeviceLost', 'distributed', 'compile', 'verbose', 'onProgress'] as const),
+	...([
+		'callbacks',
+		'seed',
+		'shuffle',
+		'device',
+		'resumeFrom',
+		'onDeviceLost',
+		'distributed',
+		'compile',
+		'verbose',
+		'onProgress',
+	] as const),
 ] as const;
 
 /** Throws for invalid options, before the run changes anything. */
