@@ -80,6 +80,9 @@ function upsample(call: Call): Tensor {
 	return resized(x, axes, dimsOf(call, x, axes, scales, false), settingsOf(call));
 }
 
+/** The most elements along a resized dim. */
+const MOST_ALONG_DIM = 2 ** 20;
+
 function dimsOf(call: Call, x: Tensor, axes: readonly number[], given: readonly number[], areSizes: boolean): Dim[] {
 	const { attributes } = call;
 	if (given.length !== axes.length || given.some((value) => !(value > 0)))
@@ -101,6 +104,10 @@ function dimsOf(call: Call, x: Tensor, axes: readonly number[], given: readonly 
 		call,
 		dims.map(({ to }) => to),
 	);
+	// The positions along each dim are made on the host, before anything knows the size of the result.
+	const longest = Math.max(0, ...dims.map(({ to }) => to));
+	if (longest > MOST_ALONG_DIM)
+		throw new FormatError(`${attributes.node} resizes a dim to ${longest} elements, and the limit is ${MOST_ALONG_DIM}`);
 	return dims;
 }
 
