@@ -16,7 +16,7 @@ const STORES = {
 };
 
 export const pixelsKernel = defineKernel({
-	name: 'pixels.planes',
+	name: 'pixel.planes',
 	params: {
 		/** H * W. */
 		n: 'u32',
