@@ -64,75 +64,77 @@ async function mnist(): Promise<void> {
 	}
 }
 
-/** Kills a rank at a random moment, 20 times, in jobs that go on from the last checkpoint. */
+/** 20 times: starts a job, kills a rank at a random moment of its work, and starts it again, which must give the bits of an undisturbed job. */
 async function kills(): Promise<void> {
 	const settings: Training = { model: 'small', steps: 60, batch: 16, saveEvery: 3 };
+	const checkpoint = join(folder, 'checkpoint');
+	const args = ['training', JSON.stringify({ ...settings, checkpoint, showPids: true })];
 	for (const mpi of mpis) {
 		const undisturbed = await train(mpi, 2, settings);
-		let [killed, longest, completed] = [0, 0, 0];
-		while (killed < 20) {
-			const checkpoint = join(folder, `checkpoint-${mpi.name.replace(' ', '')}`);
+		const steps: number[] = [];
+		let longest = 0;
+		while (steps.length < 20) {
 			rmSync(checkpoint, { force: true });
-			for (;;) {
-				const victim = Math.random() < 0.5 ? 0 : 1;
-				// Within the work of the job, which begins with the ranks' lines.
-				const delay = Math.random() * 1500;
-				const pids: number[] = [];
-				let killedAt = 0;
-				const args = ['training', JSON.stringify({ ...settings, checkpoint, showPids: true })];
-				const { code, output, errors } = await launch(mpi, 2, program, args, {
-					limit: 120,
-					onOutput: (text) => {
-						for (const [, rank, pid] of text.matchAll(/^process of rank (\d): (\d+)$/gm)) pids[Number(rank)] = Number(pid);
-						if (killed >= 20 || killedAt !== 0 || pids[victim] === undefined) return;
-						killedAt = -1;
-						setTimeout(() => {
-							try {
-								process.kill(pids[victim]!, 'SIGKILL');
-								killedAt = performance.now();
-							} catch {
-								// It has ended.
-							}
-						}, delay);
-					},
-				});
-				const seconds = killedAt > 0 ? (performance.now() - killedAt) / 1000 : 0;
-				if (code === 0) {
-					const digests = [...output.matchAll(/^rank \d of \d: (\w{64}) /gm)].map(([, digest]) => digest);
-					if (digests.length !== 2 || digests.some((digest) => digest !== undisturbed.digest))
-						throw new Error(`other bits:\n${output}`);
-					completed++;
-					break;
-				}
-				if (killedAt <= 0) throw new Error(`${mpi.name}: code ${code}\n${output}\n${errors}`);
-				killed++;
-				longest = Math.max(longest, seconds);
-			}
+			const seconds = await killed(mpi, args);
+			if (seconds === null) continue;
+			longest = Math.max(longest, seconds);
+			const output = await run(mpi, 2, ...args);
+			const ends = [...output.matchAll(/^rank \d of \d: (\w{64}) from step (\d+)/gm)];
+			if (ends.length !== 2 || ends.some(([, digest]) => digest !== undisturbed.digest))
+				throw new Error(`other bits:\n${output}`);
+			steps.push(Number(ends[0]![2]));
 		}
 		console.log(
-			`${mpi.name}: ${killed} kills, every job ended within ${longest.toFixed(1)} s; ${completed} runs resumed to the bits of the undisturbed one`,
+			`${mpi.name}: 20 kills, every job ended within ${longest.toFixed(1)} s, and all resumed, from steps ${steps.sort((a, b) => a - b).join(', ')}, to the bits of the undisturbed job`,
 		);
 	}
 }
 
+/** Runs a job and kills one of its ranks. Resolves to the seconds until the job had ended; null if it was done before. */
+async function killed(mpi: Mpi, args: readonly string[]): Promise<number | null> {
+	const victim = Math.random() < 0.5 ? 0 : 1;
+	const delay = Math.random() * 1500;
+	const pids: number[] = [];
+	let killedAt: number | null = null;
+	let isPlanned = false;
+	const { code } = await launch(mpi, 2, program, args, {
+		limit: 120,
+		onOutput: (text) => {
+			for (const [, rank, pid] of text.matchAll(/^process of rank (\d): (\d+)$/gm)) pids[Number(rank)] = Number(pid);
+			if (isPlanned || pids[victim] === undefined) return;
+			isPlanned = true;
+			setTimeout(() => {
+				try {
+					process.kill(pids[victim]!, 'SIGKILL');
+					killedAt = performance.now();
+				} catch {
+					// It has ended.
+				}
+			}, delay);
+		},
+	});
+	if (code === 0 || killedAt === null) return null;
+	return (performance.now() - killedAt) / 1000;
+}
+
 async function bytes(): Promise<void> {
 	const [mpi] = mpis;
-	for (const compression of [undefined, 'float16', 'topK', 'powerSGD'] as const) {
-		const settings: Training = {
-			model: 'small',
-			steps: 150,
-			batch: 32,
-			losses: true,
-			traffic: true,
-			...(compression && { compression }),
-		};
-		const { output } = await train(mpi!, 2, settings);
+	const ways: Readonly<Record<string, Partial<Training>>> = {
+		'every gradient': {},
+		float16: { compression: 'float16' },
+		'the largest tenth': { compression: 'topK' },
+		'PowerSGD of rank 2': { compression: 'powerSGD' },
+		'local SGD, 10 steps': { localSteps: 10, outer: [1, 0] },
+		'DiLoCo, 10 steps': { localSteps: 10, outer: [0.7, 0.5] },
+	};
+	const steps = 300;
+	for (const [name, way] of Object.entries(ways)) {
+		const { output } = await train(mpi!, 2, { model: 'small', steps, batch: 32, losses: true, traffic: true, ...way });
 		const losses = [...output.matchAll(/^loss \d+ ([\d.e-]+)$/gm)].map(([, loss]) => Number(loss));
-		const [, sent] = /^traffic of rank 0: (\d+) bytes/m.exec(output)!;
+		const [, given] = /^traffic of rank 0: (\d+) bytes/m.exec(output)!;
 		const mean = (from: number) => losses.slice(from, from + 10).reduce((a, b) => a + b, 0) / 10;
-		console.log(
-			`${compression ?? 'plain'}: ${Math.round(Number(sent) / 150)} bytes a step; loss ${mean(0).toFixed(3)}, ${mean(70).toFixed(3)}, ${mean(140).toFixed(3)}`,
-		);
+		const curve = [0, 50, 100, 150, 200, 250, 290].map((from) => mean(from).toFixed(3));
+		console.log(`${name}: ${Math.round(Number(given) / steps)} bytes a step; losses ${curve.join(' ')}`);
 	}
 }
 

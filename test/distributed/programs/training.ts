@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { crossEntropy, type Device, init, manualSeed, nn, optim, type Tensor, tensor, tidy } from 'wgrad';
 import {
+	DiLoCo,
 	DistributedDataParallel,
 	Float16Compression,
 	initProcessGroup,
@@ -34,6 +35,9 @@ export interface Training {
 	readonly saveEvery?: number;
 	/** Where rank 0 writes the parameters, as float32. */
 	readonly out?: string;
+	/** Average the parameters each so many steps, by DiLoCo with this rate and momentum, instead of the gradients. */
+	readonly localSteps?: number;
+	readonly outer?: readonly [lr: number, momentum: number];
 	/** Print the number of the process. */
 	readonly showPids?: boolean;
 	/** Print the bytes that rank 0 gave to MPI. */
@@ -80,6 +84,11 @@ export async function training(text: string): Promise<void> {
 		});
 		if (found !== null) first = (found as { step: number }).step;
 	}
+	const [outerLr, outerMomentum] = settings.outer ?? [0.7, 0.9];
+	const outer =
+		settings.localSteps === undefined
+			? null
+			: await DiLoCo.start(net.parameters(), { innerSteps: settings.localSteps, outerLr, outerMomentum });
 	const share = batch / worldSize / accumulate;
 	const times: number[] = [];
 	for (let step = first; step < steps; step++) {
@@ -96,10 +105,11 @@ export async function training(text: string): Promise<void> {
 				return loss.detach();
 			});
 		for (let part = 0; part < accumulate - 1; part++) model.noSync(() => pass(part)).dispose();
-		const loss = pass(accumulate - 1);
-		await model.synchronize();
+		const loss = outer === null ? pass(accumulate - 1) : model.noSync(() => pass(accumulate - 1));
+		if (outer === null) await model.synchronize();
 		if (clip !== undefined) tidy(() => optim.clipGradNorm(model.parameters(), clip));
 		optimizer.step();
+		await outer?.step();
 		const value = await loss.item();
 		if (settings.losses && rank === 0) console.log(`loss ${step} ${value}`);
 		loss.dispose();
