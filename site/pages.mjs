@@ -10,7 +10,7 @@ export const GUIDES = [
 	},
 	{ text: 'Trained models', pages: ['models', 'formats', 'keras', 'onnx', 'inference'] },
 	{ text: 'Speed', pages: ['speed', 'compile', 'distributed', 'mixed-precision', 'tuning', 'bundles'] },
-	{ text: 'Trouble', pages: ['debugging', 'reliability', 'platforms'] },
+	{ text: 'Trouble', pages: ['debugging', 'inspecting', 'reliability', 'platforms'] },
 	{ text: 'Reference', pages: ['operations', 'examples', 'how-it-works', 'design'] },
 ];
 

@@ -9,6 +9,15 @@ export { type BackwardOptions, backward, type GradOptions, grad } from './autogr
 export { checkpoint } from './autograd/checkpoint';
 export { type CustomOperation, customOp, type OperationContext } from './autograd/custom';
 export { type GradcheckOptions, gradcheck, gradgradcheck } from './autograd/gradcheck';
+export {
+	type Graph,
+	type GraphEdge,
+	type GraphNode,
+	type GraphOptions,
+	graph,
+	type SavedTensor,
+	type TensorInfo,
+} from './autograd/graph';
 export { enableGrad, isGradEnabled, noGrad } from './autograd/modes';
 export { saveOnCpu } from './autograd/saveOnCpu';
 export type { HookHandle } from './autograd/tape';

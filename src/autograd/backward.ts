@@ -105,7 +105,8 @@ interface Root {
 	readonly given: boolean;
 }
 
-function requireEdge(operation: string, output: Tensor): GradEdge {
+/** The place of `output` on the tape. Throws an AutogradError if it has none. */
+export function requireEdge(operation: string, output: Tensor): GradEdge {
 	if (output.edge === null) {
 		throw new AutogradError(
 			`${operation}: the output of shape ${formatShape(output.shape)} does not depend on a tensor that requires a gradient, or was computed under noGrad`,
@@ -132,17 +133,22 @@ function seedGradient(operation: string, output: Tensor, given: Tensor | null): 
 	return given;
 }
 
-/** The nodes to visit, latest first: all that `roots` reach, or with `targets` those on a path to a target. */
-function plan(roots: readonly Root[], targets: readonly GradEdge[] | null): GradNode[] {
+/** All nodes that `roots` reach, latest first. */
+export function reachable(roots: readonly GradEdge[]): GradNode[] {
 	const reached = new Set<GradNode>();
-	const stack = roots.map((root) => root.edge.node);
+	const stack = roots.map(({ node }) => node);
 	while (stack.length > 0) {
 		const node = stack.pop()!;
 		if (reached.has(node)) continue;
 		reached.add(node);
 		if (node instanceof TapeNode) for (const edge of node.edges) if (edge !== null) stack.push(edge.node);
 	}
-	const order = [...reached].sort((a, b) => b.sequence - a.sequence);
+	return [...reached].sort((a, b) => b.sequence - a.sequence);
+}
+
+/** The nodes to visit, latest first: all that `roots` reach, or with `targets` those on a path to a target. */
+function plan(roots: readonly Root[], targets: readonly GradEdge[] | null): GradNode[] {
+	const order = reachable(roots.map(({ edge }) => edge));
 	if (targets === null) return order;
 	const wanted = new Set<GradNode>(targets.map((edge) => edge.node));
 	for (let i = order.length - 1; i >= 0; i--) {
@@ -287,7 +293,7 @@ function step(
 }
 
 /** The shape and dtype of the value at an edge. */
-function valueAt({ node, index }: GradEdge): OutputInfo {
+export function valueAt({ node, index }: GradEdge): OutputInfo {
 	return node instanceof LeafNode ? node.tensor : (node as TapeNode).outputs[index]!;
 }
 

@@ -31,6 +31,7 @@ interface Recomputed {
 
 /** One run of a checkpointed function. It notes what the nodes save, and recomputes it. */
 class Frame implements SaveHook {
+	readonly operation = 'checkpoint';
 	readonly #packed: Packed[] = [];
 	#recomputed: Recomputed[] | null = null;
 	#nodes = 0;
@@ -85,6 +86,7 @@ class Frame implements SaveHook {
 		});
 		const saved: Recomputed[] = [];
 		const collect: SaveHook = {
+			operation: 'checkpoint',
 			pack(tensor) {
 				const own = viewOf(tensor, tensor.shape, tensor.strides, tensor.offset);
 				own.kept = true;

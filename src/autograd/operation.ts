@@ -216,6 +216,10 @@ class OperationRule implements Rule<unknown> {
 		}
 	}
 
+	get savedNames(): readonly string[] {
+		return this.#saves;
+	}
+
 	// A function that makes closures keeps all of its variables on the heap, so the methods that each call runs make none.
 	run(given: AnyInputs, attributes: unknown, options?: CallOptions): unknown {
 		const definition = this.#definition;

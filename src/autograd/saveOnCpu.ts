@@ -113,6 +113,7 @@ function heldTensor(storage: OwnedStorage): Tensor {
 
 /** What the nodes of one forward pass save. */
 export class HostSaves implements SaveHook {
+	readonly operation = 'saveOnCpu';
 	readonly #memories = new Map<OwnedStorage, SavedMemory>();
 	/** Memory that may move. */
 	readonly #waiting = new Set<SavedMemory>();

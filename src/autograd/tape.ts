@@ -35,6 +35,8 @@ export interface Rule<A> {
 		name: string,
 		isRecorded: boolean,
 	): InputGradients;
+	/** What the operation calls its saved tensors, in order, if it has names for them. */
+	readonly savedNames?: readonly string[];
 }
 
 interface Saved {
@@ -44,6 +46,13 @@ interface Saved {
 	readonly offset: number;
 	readonly version: number;
 	readonly edge: GradEdge | null;
+}
+
+/** A saved tensor as `graph` sees it. */
+interface SavedView {
+	readonly name: string;
+	readonly shape: Shape;
+	readonly storage: OwnedStorage;
 }
 
 /** Throws an AutogradError if the memory of a tensor was written after `operation` saved it at `version`. */
@@ -71,6 +80,8 @@ const droppedNodes = new FinalizationRegistry<StorageClaims[]>((claims) => {
 
 /** Replaces saving while a `checkpoint` runs, which computes tensors again, or a `saveOnCpu`, which moves them to the host. */
 export interface SaveHook {
+	/** The public function that replaces saving. */
+	readonly operation: 'checkpoint' | 'saveOnCpu';
 	/** Notes a tensor that a node saves. In the backward walk the returned function returns it, or an equal one, for `operation`. */
 	pack(tensor: Tensor): (operation: string) => Tensor;
 	/** Notes that a node has packed tensors. The node calls the returned function when it is released. */
@@ -104,7 +115,11 @@ export class TapeNode implements GradNode, ScopedNode {
 	/** Where the operation was called, while `detectAnomaly` watches. */
 	readonly caller = isWatching() ? callerStack() : '';
 	#saved: (Saved | null)[] | null = null;
-	#packed: { readonly restore: (((operation: string) => Tensor) | null)[]; readonly detach: () => void } | null = null;
+	#packed: {
+		readonly by: SaveHook['operation'];
+		readonly restore: (((operation: string) => Tensor) | null)[];
+		readonly detach: () => void;
+	} | null = null;
 	readonly #claims: StorageClaims[] = [];
 	/** Whether the node is registered with `droppedNodes`. */
 	#watched = false;
@@ -139,7 +154,8 @@ export class TapeNode implements GradNode, ScopedNode {
 	save(tensors: readonly (Tensor | null)[]): void {
 		if (saveHook !== null) {
 			const hook = saveHook;
-			this.#packed = { restore: tensors.map((tensor) => tensor && hook.pack(tensor)), detach: hook.attach() };
+			const restore = tensors.map((tensor) => tensor && hook.pack(tensor));
+			this.#packed = { by: hook.operation, restore, detach: hook.attach() };
 			return;
 		}
 		this.#saved = tensors.map((tensor) => {
@@ -156,6 +172,19 @@ export class TapeNode implements GradNode, ScopedNode {
 		this.#watched = true;
 		droppedNodes.register(this, this.#claims, this);
 		for (const claim of this.#claims) leaveToCollector(claim);
+	}
+
+	/** The function that replaced saving, or null. */
+	get packedBy(): SaveHook['operation'] | null {
+		return this.#packed?.by ?? null;
+	}
+
+	/** Shows the saved tensors, with the memory that they hold, to `graph`. Empty if they were released or packed. */
+	savedTensors(): SavedView[] {
+		const names = this.#rule.savedNames;
+		return (this.#saved ?? []).flatMap((saved, i) =>
+			saved === null ? [] : [{ name: names?.[i] ?? `saved ${i}`, shape: saved.shape, storage: saved.storage }],
+		);
 	}
 
 	/** The saved tensors as handles again, at their old places on the tape. */

@@ -12,7 +12,7 @@ function words(text: string): string[] {
 /** Functions, classes and namespaces other than operations on tensors. */
 export const INFRASTRUCTURE = words(`
 	init shutdown sync setDefaultDevice defaultDevice memory counters profile tune tuning useTuning manualSeed tidy keep autocast GradScaler
-	noGrad enableGrad isGradEnabled grad backward customOp defineKernel kernelCheck checkpoint compile saveOnCpu gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian
+	noGrad enableGrad isGradEnabled grad backward customOp defineKernel kernelCheck checkpoint compile saveOnCpu graph gradcheck gradgradcheck detectAnomaly vjp jvp jacobian hessian
 	Tensor nn optim io distributions fft linalg quantize prepareQat calibrate promoteTypes resultType
 `);
 
