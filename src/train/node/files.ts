@@ -64,7 +64,7 @@ export class FileStore implements CheckpointStore, LogStore {
 		});
 	}
 
-	append(path: string, text: string): Promise<void> {
+	append(path: string, text: string | Uint8Array): Promise<void> {
 		return withFileErrors('FileStore.append', 'write', path, async () => {
 			const handle = await open(path, 'a');
 			try {

@@ -11,6 +11,7 @@ import { terminalProgress } from './terminal';
 
 export * from '../index';
 export { FileStore } from './files';
+export { TensorBoard, type TensorBoardOptions } from './tensorBoard';
 export { ProgressBar, type Terminal } from './terminal';
 
 const files = new FileStore();
