@@ -359,12 +359,15 @@ export abstract class Optimizer<O extends CommonOptions> {
 				return { param, own, keys, state: this.#emptied(param, keys) };
 			});
 			addState(loads);
-			for (const { own, state } of loads) {
+			for (const { param, own, state } of loads) {
+				// In the order of the saved state, so that it is saved again with the same bytes.
+				const loaded: ParamState = {};
 				for (const [key, value] of own) {
-					if (!(value instanceof Tensor)) state[key] = value;
-					else if (isCounter(key)) state[key] = loadedCount(value, (count) => keep(clone(count)));
-					else copy_(state[key] as Tensor, value);
+					if (!(value instanceof Tensor)) loaded[key] = value;
+					else if (isCounter(key)) loaded[key] = loadedCount(value, (count) => keep(clone(count)));
+					else loaded[key] = copy_(state[key] as Tensor, value);
 				}
+				this.state.set(param, loaded);
 			}
 		});
 	}
@@ -372,12 +375,12 @@ export abstract class Optimizer<O extends CommonOptions> {
 	/** Makes a state for `param` with the memory of the present one for `keys`, as far as it can hold them. Frees the rest. */
 	#emptied(param: Tensor, keys: readonly string[]): ParamState {
 		const state: ParamState = {};
-		for (const [key, value] of Object.entries(this.#stateOf(param) ?? {})) {
+		for (const [key, value] of Object.entries(this.state.get(param) ?? {})) {
 			if (!(value instanceof Tensor)) continue;
-			if (keys.includes(key) && holdsStateOf(param, value)) state[key] = value;
+			// Parameters share their count of steps, which may have been freed with another one's state.
+			if (keys.includes(key) && value.storage.isVoid !== true && holdsStateOf(param, value)) state[key] = value;
 			else value.dispose();
 		}
-		this.state.set(param, state);
 		return state;
 	}
 
