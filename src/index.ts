@@ -23,6 +23,7 @@ export { saveOnCpu } from './autograd/saveOnCpu';
 export type { HookHandle } from './autograd/tape';
 export type { DeviceName as Device } from './backends/contract';
 export { defaultDevice, setDefaultDevice } from './backends/registry';
+export type { Profile, ProfileRow, Trace, TraceEvent } from './backends/webgpu/statistics';
 export { type Compiled, type CompileOptions, type CompileReport, compile } from './compile';
 export type { DType } from './core/dtype';
 export {

@@ -4,6 +4,7 @@ import type { DeviceName } from './backends/contract';
 import { deviceLossOf, registerBackend, setDefaultDevice, unregisterBackend } from './backends/registry';
 import { createWebGPUBackend, type WebGPUBackend } from './backends/webgpu/backend';
 import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './backends/webgpu/statistics';
+import { Timeline } from './backends/webgpu/timeline';
 import { requireBoolean, requireOneOf } from './core/checks';
 import { DeviceError, type DeviceLostError } from './core/errors';
 import type { Global } from './core/globals';
@@ -183,9 +184,14 @@ export function counters(): Counters {
 	return running('counters').counters();
 }
 
-/** Runs `fn` and returns its launches by kernel: counts, flops, bytes, and GPU times if the adapter has timestamps. */
+/**
+ * Runs `fn` and returns its launches by kernel: counts, flops, bytes, and GPU times if the adapter has timestamps. `toTrace()` of the result is
+ * the timeline.
+ */
 export async function profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> {
-	return running('profile').profile(fn);
+	const timeline = new Timeline();
+	const { launches, ...measured } = await running('profile').profile(fn, timeline);
+	return { ...measured, toTrace: () => timeline.trace(launches) };
 }
 
 /**

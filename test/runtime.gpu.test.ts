@@ -7,6 +7,7 @@ import type { Launch } from '../src/backends/webgpu/launch';
 import { sizeClass } from '../src/backends/webgpu/memory';
 import { nodeGpu } from '../src/backends/webgpu/nodeGpu';
 import { coarseStep } from '../src/backends/webgpu/profiler';
+import { Timeline } from '../src/backends/webgpu/timeline';
 import { ArgumentError, DeviceError } from '../src/core/errors';
 import { runOperation } from '../src/core/scope';
 import { affine, broken, optional, oversized, sparse, sumOfWords } from './runtimeKernels';
@@ -381,13 +382,26 @@ test('a profile detects timestamps rounded by a browser', () => {
 });
 
 test('a profile has a row for each kernel and operation', async () => {
+	const timeline = new Timeline();
 	const profile = await backend.profile(() => {
 		let x = filled(1, 1000);
 		for (let i = 0; i < 100; i++) {
 			x = runOperation(i % 2 === 0 ? 'keep' : 'shift', () => step(x, 1, 0, i % 2));
 		}
 		return first(x);
-	});
+	}, timeline);
+	const { traceEvents } = timeline.trace(profile.launches);
+	const cats = (cat: string) => traceEvents.filter((event) => event.cat === cat);
+	assert.is(cats('operation').length, 100);
+	assert.equal([cats('upload')[0]!.args.bytes, cats('kernel').length + cats('launch').length], [4000, 100]);
+	assert.is(
+		cats('submit').reduce((sum, { args }) => sum + Number(args.launches), 0),
+		100,
+	);
+	assert.equal(
+		cats('wait').flatMap(({ name, ph }) => (ph === 'e' && !name.startsWith('compile') ? [name] : [])),
+		['read', 'sync'],
+	);
 	assert.is(profile.result, 51);
 	const rows = [...profile.rows].sort((a, b) => a.operation.localeCompare(b.operation));
 	assert.equal(

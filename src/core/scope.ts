@@ -41,6 +41,19 @@ export interface Scope {
 	joined: Disposable[] | null;
 }
 
+/** Sees each operation that no other one surrounds, when it begins and when it ends. */
+export interface OperationWatcher {
+	began(operation: string): void;
+	ended(): void;
+}
+
+let watcher: OperationWatcher | null = null;
+
+/** Shows the operations of the program to `next` from now on; null ends it. */
+export function watchOperations(next: OperationWatcher | null): void {
+	watcher = next;
+}
+
 let current: Scope | null = null;
 let calls = 0;
 let live = 0;
@@ -78,7 +91,10 @@ export function openScope(operation = ''): Scope {
 	const parent = current;
 	if (parent !== null && parent.call !== 0)
 		current = { parent, operation: parent.operation, call: parent.call, tensors: [], nodes: [], joined: null };
-	else current = { parent, operation, call: operation === '' ? 0 : ++calls, tensors: [], nodes: [], joined: null };
+	else {
+		current = { parent, operation, call: operation === '' ? 0 : ++calls, tensors: [], nodes: [], joined: null };
+		if (watcher !== null && operation !== '') watcher.began(operation);
+	}
 	return current;
 }
 
@@ -123,4 +139,5 @@ export function closeScope(scope: Scope, survives: (tensor: Disposable) => boole
 		else current.nodes.push(node);
 	}
 	for (const tensor of scope.joined ?? []) if (!tensor.isDisposed) onTensorJoined(tensor);
+	if (watcher !== null && scope.call !== 0 && (scope.parent === null || scope.parent.call === 0)) watcher.ended();
 }

@@ -30,9 +30,10 @@ import { copyPicture, pitchOf } from './pictures';
 import { type PipelineRequest, Pipelines } from './pipelines';
 import { Plan } from './plan';
 import { PollBackoff } from './pollBackoff';
-import { formatProfile, LaunchLog } from './profiler';
+import { formatProfile, type KernelProfile, LaunchLog } from './profiler';
 import { Recording } from './recording';
-import type { AdapterInfo, Counters, MemoryStatistics, Profile } from './statistics';
+import type { AdapterInfo, Counters, MemoryStatistics } from './statistics';
+import type { Timeline, TracedLaunch } from './timeline';
 import { type Choices, choosing, type KernelCall, watching } from './tuning';
 
 interface WebGPUOptions extends DeviceOptions, MemoryOptions, CommandOptions {
@@ -55,8 +56,11 @@ export interface WebGPUBackend extends Backend {
 	sync(): Promise<void>;
 	memory(): MemoryStatistics;
 	counters(): Counters;
-	/** Runs `fn` and measures the time of each kernel. */
-	profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>>;
+	/** Runs `fn` and measures the time of each kernel. `timeline` notes what the host does meanwhile. */
+	profile<T>(
+		fn: () => T | Promise<T>,
+		timeline?: Timeline,
+	): Promise<KernelProfile<T> & { readonly launches: readonly TracedLaunch[] }>;
 	/** Compiles pipelines ahead of their first launch, in parallel. */
 	warm(requests: Iterable<PipelineRequest>): Promise<void>;
 	/** Calls `hook` for every further launch; undefined removes the hook. */
@@ -117,6 +121,8 @@ class Runtime implements WebGPUBackend {
 	/** Ends the wait for families of kernels that later modules add. */
 	readonly #forgetFamilies: () => void;
 	#see: ((call: KernelCall) => void) | undefined;
+	/** Set while profiling. */
+	#timeline: Timeline | undefined;
 	/** Until the first bfloat16, launches need not look for it. */
 	private holdsBfloat16 = false;
 	private readonly batchLaunches: number;
@@ -229,6 +235,7 @@ class Runtime implements WebGPUBackend {
 
 	/** Returns the bytes written. */
 	#writeAt(block: Block, data: TypedArray, dtype: DType, at: number): number {
+		const start = this.#timeline === undefined ? 0 : performance.now();
 		const bytes = encodeForGpu(data, dtype);
 		const { queue } = this.gpuDevice;
 		guardUnconfirmed(this.gpuDevice, this.asyncErrors, [block], () =>
@@ -236,6 +243,7 @@ class Runtime implements WebGPUBackend {
 		);
 		this.bytesUploaded += bytes.byteLength;
 		this.commands.waiting.noteUpload(bytes.byteLength);
+		this.#timeline?.uploaded(bytes.byteLength, start);
 		return bytes.byteLength;
 	}
 
@@ -273,6 +281,7 @@ class Runtime implements WebGPUBackend {
 		const mark = this.asyncErrors.mark();
 		const bytes = Math.ceil((length * gpuBytes(dtype)) / 4) * 4;
 		this.bytesRead += bytes;
+		const start = performance.now();
 		let values: TypedArray;
 		try {
 			values = await this.commands.read(block, bytes, this.storages, (mapped) => decodeFromGpu(mapped, length, dtype));
@@ -282,6 +291,7 @@ class Runtime implements WebGPUBackend {
 			throw error;
 		}
 		await this.asyncErrors.check(mark);
+		this.#timeline?.waited('read', start, { bytes });
 		return values;
 	}
 
@@ -316,8 +326,10 @@ class Runtime implements WebGPUBackend {
 
 	async sync(): Promise<void> {
 		const mark = this.asyncErrors.mark();
+		const start = performance.now();
 		await this.commands.finish();
 		await this.check(mark);
+		this.#timeline?.waited('sync', start);
 	}
 
 	memory(): MemoryStatistics {
@@ -339,13 +351,19 @@ class Runtime implements WebGPUBackend {
 		};
 	}
 
-	async profile<T>(fn: () => T | Promise<T>): Promise<Profile<T>> {
+	async profile<T>(
+		fn: () => T | Promise<T>,
+		timeline?: Timeline,
+	): Promise<KernelProfile<T> & { readonly launches: readonly TracedLaunch[] }> {
 		const usual = this.printer?.log;
 		if (this.commands.log !== usual) throw new ArgumentError('profile: another profile is under way');
 		await this.sync();
 		const before = this.counters();
 		const log = new LaunchLog(this.gpuDevice, this.batchLaunches);
 		this.commands.log = log;
+		this.#timeline = timeline;
+		this.pipelines.timeline = timeline;
+		timeline?.begin();
 		const start = performance.now();
 		let result: T;
 		try {
@@ -353,6 +371,9 @@ class Runtime implements WebGPUBackend {
 			await this.sync();
 		} finally {
 			this.commands.log = usual;
+			this.#timeline = undefined;
+			this.pipelines.timeline = undefined;
+			timeline?.end();
 		}
 		const wallMs = performance.now() - start;
 		await log.finish();
@@ -369,7 +390,7 @@ class Runtime implements WebGPUBackend {
 			pipelinesCompiled: after.pipelinesCompiled - before.pipelinesCompiled,
 			compileMs: after.compileMs - before.compileMs,
 		};
-		return { ...table, toString: () => formatProfile(table) };
+		return { ...table, launches: log.traced(), toString: () => formatProfile(table) };
 	}
 
 	async warm(requests: Iterable<PipelineRequest>): Promise<void> {

@@ -12,6 +12,7 @@ import { SHADER_STAGE_COMPUTE } from './device';
 import { SLOT_WORDS } from './parameters';
 import type { PollBackoff } from './pollBackoff';
 import type { KernelCounters } from './statistics';
+import type { Timeline } from './timeline';
 
 /** The layout of a bind group. Pipelines with equal lists of bindings share it, and so share bind groups. */
 export interface Layout {
@@ -67,6 +68,8 @@ export class Pipelines {
 	/** How many compile now. */
 	compiling = 0;
 	private compilingSince = 0;
+	/** Set while profiling. */
+	timeline: Timeline | undefined;
 
 	constructor(
 		private readonly device: GPUDevice,
@@ -145,7 +148,8 @@ export class Pipelines {
 	}
 
 	private async compile(key: string, source: ShaderSource, layout: Layout, module: GPUShaderModule): Promise<GPUComputePipeline> {
-		if (this.compiling++ === 0) this.compilingSince = performance.now();
+		const start = performance.now();
+		if (this.compiling++ === 0) this.compilingSince = start;
 		try {
 			return await this.device.createComputePipelineAsync(descriptor(key, layout, module));
 		} catch (error) {
@@ -154,6 +158,7 @@ export class Pipelines {
 			throw await explainCompilation(key, source, module, error);
 		} finally {
 			if (--this.compiling === 0) this.compileMs += performance.now() - this.compilingSince;
+			this.timeline?.waited(`compile ${key}`, start);
 		}
 	}
 

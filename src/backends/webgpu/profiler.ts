@@ -6,6 +6,7 @@
  */
 import { BufferUsage, MAP_MODE_READ } from './device';
 import type { Profile, ProfileRow } from './statistics';
+import type { TracedLaunch } from './timeline';
 
 interface LoggedLaunch {
 	/** The key of the pipeline: kernel and variant. */
@@ -14,6 +15,9 @@ interface LoggedLaunch {
 	readonly flops: number;
 	readonly bytes: number;
 }
+
+/** What a profile measures; `profile` adds the trace. */
+export type KernelProfile<T = unknown> = Omit<Profile<T>, 'toTrace'>;
 
 /** Bytes of one 64-bit timestamp. */
 const STAMP = 8;
@@ -40,6 +44,9 @@ export class LaunchLog {
 	/** Milliseconds, in the order of `launches`; complete when `finish()` has resolved. */
 	readonly times: number[] = [];
 	private readonly stamps: bigint[] = [];
+	/** When the host encoded each launch, and when it submitted it. */
+	private readonly encoded: number[] = [];
+	private readonly sent: number[] = [];
 	private readonly timing: { readonly set: GPUQuerySet; readonly resolved: GPUBuffer } | undefined;
 	private readonly reports: Promise<void>[] = [];
 	private staging: GPUBuffer | undefined;
@@ -70,10 +77,21 @@ export class LaunchLog {
 		return coarseStep(this.stamps);
 	}
 
+	/** The launches with their times, once `finish()` has resolved. */
+	traced(): TracedLaunch[] {
+		return this.launches.map((launch, i) => ({
+			...launch,
+			encoded: this.encoded[i]!,
+			submitted: this.sent[i]!,
+			stamps: this.timing === undefined ? null : [this.stamps[2 * i]!, this.stamps[2 * i + 1]!],
+		}));
+	}
+
 	/** Logs a launch, and returns how to time its pass. */
 	add(launch: LoggedLaunch): GPUComputePassDescriptor | undefined {
 		const query = 2 * (this.launches.length - this.reported);
 		this.launches.push(launch);
+		this.encoded.push(performance.now());
 		if (this.timing === undefined) return undefined;
 		return {
 			timestampWrites: { querySet: this.timing.set, beginningOfPassWriteIndex: query, endOfPassWriteIndex: query + 1 },
@@ -93,6 +111,8 @@ export class LaunchLog {
 
 	/** Call it when the batch has been submitted. */
 	submitted(): void {
+		const now = performance.now();
+		while (this.sent.length < this.launches.length) this.sent.push(now);
 		const { staging } = this;
 		if (staging !== undefined) {
 			const report = this.collect(staging, this.reported, this.reports.at(-1));
@@ -154,7 +174,7 @@ function shareOut(launches: readonly LoggedLaunch[], wallMs: number): number[] {
 }
 
 /** The profile as a plain-text table. */
-export function formatProfile(profile: Omit<Profile, 'toString'>): string {
+export function formatProfile(profile: Omit<KernelProfile, 'toString'>): string {
 	const { rows, gpuMs } = profile;
 	const cells = rows.map((row) => [
 		row.kernel,

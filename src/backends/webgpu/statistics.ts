@@ -82,4 +82,33 @@ export interface Profile<T = unknown> {
 	readonly compileMs: number;
 	/** The rows as a text table. */
 	toString(): string;
+	/**
+	 * The timeline, for https://ui.perfetto.dev and chrome://tracing: write it as JSON. It shows the host's operations, uploads, submits and
+	 * waits, and, if the adapter has timestamps, the kernels on the GPU; otherwise the moments of their launches. The GPU's clock is moved so that no
+	 * kernel begins before its submit.
+	 */
+	toTrace(): Trace;
+}
+
+/** An event of a trace. Times are in microseconds since the profile began. */
+export interface TraceEvent {
+	readonly name: string;
+	readonly cat: string;
+	/** 'X' has a duration, 'i' has none, 'b' and 'e' are the ends of a wait, 'M' names a row. */
+	readonly ph: 'X' | 'i' | 'b' | 'e' | 'M';
+	readonly ts: number;
+	readonly dur?: number;
+	/** 1 is the host, 2 the GPU. */
+	readonly pid: number;
+	readonly tid: number;
+	/** Joins the ends of a wait. */
+	readonly id?: number;
+	readonly s?: 't';
+	readonly args: Readonly<Record<string, string | number>>;
+}
+
+/** A trace in Chrome's Trace Event Format. */
+export interface Trace {
+	readonly traceEvents: readonly TraceEvent[];
+	readonly displayTimeUnit: 'ms';
 }
