@@ -60,6 +60,10 @@ fn isTrue(x: vec4<f32>) -> vec4<bool> {
 }
 `;
 
+/**
+ * What replaces a result does so before its sign is copied: copySign(select(y, x, test), x), not select(copySign(y, x), x, test). For the
+ * latter LLVM 15 (lavapipe on processors with AVX-512) may choose a vpternlogd under a mask with the wrong truth table.
+ */
 const COPY_SIGN = `
 fn copySign(magnitude: vec4<f32>, sign: vec4<f32>) -> vec4<f32> {
 	return bitcast<vec4<f32>>((bitcast<vec4<u32>>(magnitude) & vec4(0x7fffffffu)) | (bitcast<vec4<u32>>(sign) & vec4(0x80000000u)));
@@ -243,7 +247,7 @@ fn hyperbolicCosine(x: vec4<f32>) -> vec4<f32> {
 const TANH = `
 fn hyperbolicTangent(x: vec4<f32>) -> vec4<f32> {
 	let e = exponentialMinus1(2.0 * min(abs(x), vec4(10.0)));
-	return select(copySign(e / (e + 2.0), x), x, isNan(x));
+	return copySign(select(e / (e + 2.0), x, isNan(x)), x);
 }
 `;
 

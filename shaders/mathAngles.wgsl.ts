@@ -119,7 +119,7 @@ fn positiveArctangent(a: vec4<f32>) -> vec4<f32> {
 const ARCTANGENT = `
 fn arctangent(x: vec4<f32>) -> vec4<f32> {
 	let y = select(positiveArctangent(abs(x)), vec4(1.57079633), isInfinite(x));
-	return select(copySign(y, x), x, isNan(x));
+	return copySign(select(y, x, isNan(x)), x);
 }
 `;
 

@@ -97,8 +97,8 @@ fn exactFmod(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 	// rest < 2^24 is exact as a float, and so is its product with a power of two, which is applied in two halves.
 	let exponent = d.exponent - vec4(150);
 	let half = exponent >> vec4(1u);
-	let y = copySign(vec4<f32>(rest) * powerOfTwo(half) * powerOfTwo(exponent - half), a);
-	let whole = select(y, a, (n.exponent < d.exponent) | isInfinite(b));
+	let y = vec4<f32>(rest) * powerOfTwo(half) * powerOfTwo(exponent - half);
+	let whole = copySign(select(y, a, (n.exponent < d.exponent) | isInfinite(b)), a);
 	let undefined = isNan(b) | !isFinite(a) | (b == vec4(0.0));
 	return orNan(whole, undefined);
 }

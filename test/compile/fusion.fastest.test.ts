@@ -179,6 +179,26 @@ const EPILOGUES: Record<string, { body: Body; shapes: [number[], number[]]; laun
 		],
 		launches: 2,
 	},
+	// On processors with AVX-512, lavapipe got this wrong: see copySign in shaders/math.wgsl.ts.
+	'a product, with a function of a sum of functions': {
+		body: (x, y) => matmul(x, y).tanh().add(x).tanh(),
+		shapes: [
+			[3, 4],
+			[4, 4],
+		],
+		launches: 1,
+	},
+	'a product in float16, whose results are rounded before the next operation': {
+		body: (x, y) => {
+			const [a, b] = [x.to('float16'), y.to('float16')];
+			return gelu(matmul(a, b).add(a)).mul(b).sub(a.mul(b));
+		},
+		shapes: [
+			[8, 8],
+			[8, 8],
+		],
+		launches: 3,
+	},
 	'normalised rows': { body: (x, y) => layerNorm(x, [8]).mul(y).add(x), shapes: [[6, 8], [8]], launches: 1 },
 };
 

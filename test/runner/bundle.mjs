@@ -19,7 +19,7 @@ import { forBrowser, forNode, root, withSources } from '../../build.mjs';
  * `.gpu.test.ts` files in `parity`, `random` and `golden` are proofs: they test kernels on many inputs. Those of attention are
  * slow if the adapter has no subgroups or hides that it is software, because lavapipe then compiles each kernel for half a
  * minute. Most `.gpu.test.ts` files, and those of `compile`, spend most of their time compiling kernels that compute little. The
- * exceptions train, or compute large grids.
+ * exceptions train, or compute large grids. Kernels that `compile` composes are tested as users run them, with all optimizations.
  *
  * @param {string} file
  */
@@ -36,7 +36,8 @@ export function environmentsOf(file) {
 		random: file.startsWith('random/'),
 		slowProof: /^((parity|random)\/attention|golden\/gpt2)/.test(file),
 		mostlyCompiles:
-			(everywhere && !/^(parity\/grids|golden\/training|memory|runtime|examples\/)/.test(file)) || file.startsWith('compile/'),
+			(everywhere && !/^(parity\/grids|golden\/training|memory|runtime|examples\/)/.test(file)) ||
+			/^compile\/(?!fusion|programs)/.test(file),
 		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-page)\./.test(file),
 		takesMinutes: /^(package|exit|parity\/(grids|attentionForms)|examples\/\w+-page)\./.test(file),
 	};
