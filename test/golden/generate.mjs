@@ -40,6 +40,7 @@ for (const script of [
 	'interpret.py',
 	'adapting.py',
 	'dtypes.py',
+	'outside.py',
 ]) {
 	const run = spawnSync(python, [join(root, 'test/golden', script)], { stdio: 'inherit' });
 	if (run.status !== 0) process.exit(run.status ?? 1);
