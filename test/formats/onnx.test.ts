@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArgumentError, FormatError, io, nn, optim, ShapeError, tensor } from 'wgrad';
 import { type LoadOnnxOptions, loadOnnx } from 'wgrad/formats';
+import { DATA_TYPE } from '../../src/formats/onnx/messages';
 import { OPERATORS } from '../../src/formats/onnx/operators';
 import { refuses } from '../data/refuses';
 import { runFor } from '../soak/campaign';
@@ -50,6 +51,21 @@ test('operators that onnxruntime-web lacks', async () => {
 		[1, 3],
 	]);
 	const swish = await load(modelOf({ op: 'Swish', version: 24, attributes: { alpha: { f: 2 } }, inputs: [v('float32', [0.5])] }));
+	// Bytes hold numbers of 4 bits, in the range of their type. The zero points are -2 and 14.
+	for (const [dataType, expected] of [
+		[DATA_TYPE.int4, [-8, -2, 0, 7]],
+		[DATA_TYPE.uint4, [0, 14, 15, 15]],
+	] as const) {
+		const quantized = await load(
+			model({
+				initializer: [tensorProto('scale', scalar(0.5)), { name: 'zero', dataType, dims: [], rawData: Uint8Array.of(14) }],
+				input: [value('x', 'float32', [4])],
+				output: [value('y', null)],
+				node: [node('QuantizeLinear', ['x', 'scale', 'zero'], ['y'])],
+			}),
+		);
+		assert.equal(await quantized.forward(tensor([-90, 0, 1.2, 90], { device: 'cpu' })).toArray(), expected);
+	}
 	assert.ok(Math.abs((await swish.forward(tensor([0.5], { device: 'cpu' })).item()) - 0.5 / (1 + Math.exp(-1))) < 1e-6);
 });
 
@@ -176,6 +192,16 @@ test('names all operators that are missing, and what else is wrong with a graph'
 		/makes a constant of 10000000000 elements/,
 		FormatError,
 	);
+	const widened = async (to: number) => {
+		const resize = modelOf({ op: 'Resize', inputs: [f([1, 1, 1, 2]), null, null, ints(1, 1, 1, to)] });
+		return (await load(resize)).forward(tensor([1, 2], { shape: [1, 1, 1, 2], device: 'cpu' }));
+	};
+	await refuses(
+		() => widened(2 ** 20 + 1),
+		/^Resize node "y0" resizes a dim to 1048577 elements, and the limit is 1048576/,
+		FormatError,
+	);
+	assert.equal((await widened(2 ** 20)).shape, [1, 1, 1, 2 ** 20]);
 	await refuses(
 		() => load(modelOf({ op: 'Add', inputs: [f([2]), fixed(v('int64', [2 ** 40]))] })),
 		/holds 1099511627776 at index 0, which does not fit int32/,

@@ -86,6 +86,8 @@ export interface Call {
 	/** Which outputs the node asks for. */
 	readonly outputs: readonly boolean[];
 	readonly inputs: readonly (Value | null)[];
+	/** The types of the inputs in the file, of DATA_TYPE; undefined where the file does not say. */
+	readonly types: readonly (number | undefined)[];
 	/** Where the node computes. */
 	readonly device: DeviceName;
 	readonly training: boolean;

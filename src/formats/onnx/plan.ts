@@ -26,6 +26,8 @@ export interface Step {
 	readonly version: number;
 	/** The values that it reads; -1 stands for an optional input that is absent. */
 	readonly inputs: readonly number[];
+	/** The types of the inputs in the file, of DATA_TYPE; undefined where the file does not say. */
+	readonly types: readonly (number | undefined)[];
 	/** The values that it makes; -1 stands for an output that nothing asks for. */
 	readonly outputs: readonly number[];
 	readonly subgraphs: ReadonlyMap<string, Plan>;
@@ -77,6 +79,8 @@ interface Place {
 	readonly scope: Scope;
 	readonly versions: ReadonlyMap<string, number>;
 	readonly attributes: ReadonlyMap<string, AttributeProto> | null;
+	/** The types that the graph declares, by name. */
+	readonly declared: ReadonlyMap<string, number>;
 	readonly steps: Step[];
 	readonly depth: number;
 	/** For messages. */
@@ -96,6 +100,8 @@ function versionsOf(sets: readonly OperatorSetIdProto[]): Map<string, number> {
 class Compiler {
 	#count = 0;
 	#steps = 0;
+	/** The types of values in the file. */
+	readonly #types = new Map<number, number>();
 	readonly #stored: Stored[] = [];
 	readonly #functions: ReadonlyMap<string, FunctionProto>;
 	readonly #missing = new Map<string, { first: string; count: number }>();
@@ -110,7 +116,16 @@ class Compiler {
 		if (version !== undefined && (version < OLDEST || version > NEWEST))
 			throw new FormatError(`it is of operator set ${version}, and ${OLDEST} to ${NEWEST} are read`);
 		const steps: Step[] = [];
-		const place: Place = { scope: new Scope(null), versions, attributes: null, steps, depth: 0, name: graph.name, isTop: true };
+		const place: Place = {
+			scope: new Scope(null),
+			versions,
+			attributes: null,
+			declared: declaredIn(graph),
+			steps,
+			depth: 0,
+			name: graph.name,
+			isTop: true,
+		};
 		const defaults = new Set(graph.initializer.map(({ name }) => name));
 		// Old files list initializers among the inputs.
 		const inputs = graph.input.filter(({ name }) => !defaults.has(name));
@@ -134,11 +149,15 @@ class Compiler {
 		if (place.scope.values.has(name)) throw new FormatError(`graph ${quote(place.name)} defines ${quote(name)} twice`);
 		const value = this.#count++;
 		place.scope.values.set(name, value);
+		const type = place.declared.get(name);
+		if (type !== undefined) this.#types.set(value, type);
 		return value;
 	}
 
 	#store(place: Place, name: string, proto: TensorProto): void {
-		this.#stored.push({ value: this.#define(place, name), name, proto, isTop: place.isTop });
+		const value = this.#define(place, name);
+		this.#types.set(value, proto.dataType);
+		this.#stored.push({ value, name, proto, isTop: place.isTop });
 	}
 
 	#read(place: Place, name: string, what: string): number {
@@ -176,12 +195,23 @@ class Compiler {
 		const outputs = node.output.map((name) => (name === '' ? -1 : this.#define(place, name)));
 		if (operator === undefined) return;
 		const version = place.versions.get(domain) ?? 1;
-		place.steps.push({ operator, attributes: new Attributes(attributes, label), version, inputs, outputs, subgraphs, frees: [] });
+		const own = new Attributes(attributes, label);
+		if (domain === '' && node.opType === 'Cast' && outputs.length === 1) this.#types.set(outputs[0]!, own.int('to'));
+		const types = inputs.map((value) => this.#types.get(value));
+		place.steps.push({ operator, attributes: own, version, inputs, types, outputs, subgraphs, frees: [] });
 	}
 
 	#body(graph: GraphProto, place: Place): Plan {
 		if (place.depth >= DEEPEST) throw new FormatError(`it nests graphs more than ${DEEPEST} deep`);
-		const inner = { ...place, scope: new Scope(place.scope), steps: [], depth: place.depth + 1, name: graph.name, isTop: false };
+		const inner = {
+			...place,
+			scope: new Scope(place.scope),
+			declared: declaredIn(graph),
+			steps: [],
+			depth: place.depth + 1,
+			name: graph.name,
+			isTop: false,
+		};
 		return this.#graph(graph, inner, graph.input);
 	}
 
@@ -196,7 +226,7 @@ class Compiler {
 		const own = resolved(node.attribute, place.attributes);
 		const attributes = new Map([...fn.attributeProto, ...own].map((attribute) => [attribute.name, attribute]));
 		const versions = new Map([...place.versions, ...versionsOf(fn.opsetImport)]);
-		const inner: Place = { ...place, scope, versions, attributes, depth: place.depth + 1, name: fn.name };
+		const inner: Place = { ...place, scope, versions, attributes, declared: new Map(), depth: place.depth + 1, name: fn.name };
 		this.#nodes(fn.node, inner);
 		node.output.forEach((name, i) => {
 			if (name === '') return;
@@ -219,6 +249,16 @@ class Compiler {
 			.map(([name, { first, count }]) => `${name} (${count === 1 ? first : `${count} nodes, the first is ${first}`})`)
 			.join(', ');
 	}
+}
+
+/** The types of the values that a graph describes. */
+function declaredIn({ input, valueInfo, output }: GraphProto): ReadonlyMap<string, number> {
+	return new Map(
+		[...input, ...valueInfo, ...output].flatMap(({ name, type }) => {
+			const found = type?.tensorType?.elemType ?? 0;
+			return found === 0 ? [] : [[name, found] as const];
+		}),
+	);
 }
 
 function functionKey(domain: string, name: string, overload: string): string {

@@ -58,6 +58,7 @@ export function* runStep(step: Step, run: Run): Steps<readonly (Value | null)[]>
 		version: step.version,
 		outputs: step.outputs.map((value) => value >= 0),
 		inputs,
+		types: step.types,
 		device: onHost ? 'cpu' : run.device,
 		training: run.training,
 		dtypeOf: run.dtypeOf,

@@ -45,7 +45,8 @@ const OWN_TYPES: Readonly<Record<FileDType, DType>> = {
 	F64: 'float64',
 };
 
-function typeName(dataType: number): string {
+/** The name of an ONNX type. */
+export function typeName(dataType: number): string {
 	return Object.entries(DATA_TYPE).find(([, code]) => code === dataType)?.[0] ?? `number ${dataType}`;
 }
 

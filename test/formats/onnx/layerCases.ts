@@ -181,6 +181,11 @@ const QUANTIZED: OnnxCase[] = [
 	{ op: 'QuantizeLinear', inputs: [f([2, 3], -4, 4), scalar(0.03), zero(120)] },
 	{ op: 'QuantizeLinear', inputs: [f([2, 3], -4, 4), fixed(v('float32', [0.03, 0.1, 0.02])), fixed(v('int8', [0, 3, -5]))] },
 	{ op: 'QuantizeLinear', attributes: { axis: 0 }, inputs: [f([2, 3]), fixed(v('float32', [0.03, 0.1]))] },
+	{ op: 'QuantizeLinear', inputs: [v('float32', [-4, 0.5, 7, 9000]), scalar(0.2), scalar(40000, 'uint16')] },
+	{ op: 'QuantizeLinear', inputs: [v('float32', [-9000, 0.5, 7, 9000]), scalar(0.2), v('int16', [-3], [])] },
+	{ op: 'QuantizeLinear', attributes: { output_dtype: 4 }, inputs: [v('float32', [-4, 0.5, 9000]), scalar(0.1)] },
+	{ op: 'DequantizeLinear', inputs: [v('uint16', [0, 300, 65535]), scalar(0.03), scalar(40000, 'uint16')] },
+	{ op: 'DequantizeLinear', inputs: [v('int16', [-32768, 300, 32767]), scalar(0.03), scalar(-3, 'int16')] },
 	{ op: 'DequantizeLinear', inputs: [n('uint8', [2, 3], 0, 255), scalar(0.03), zero(120)] },
 	{
 		op: 'DequantizeLinear',

@@ -10,7 +10,7 @@ import {
 	type TensorProto,
 } from '../../../src/formats/onnx/messages';
 
-export type ElementType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'int8' | 'bool' | 'float16';
+export type ElementType = 'float32' | 'float64' | 'int32' | 'int64' | 'uint8' | 'int8' | 'uint16' | 'int16' | 'bool' | 'float16';
 
 /** An input of a case. */
 export interface Given {
@@ -100,6 +100,8 @@ export function tensorProto(name: string, { type, shape, values }: Given): Messa
 		int32: () => bytes(Int32Array.from(values)),
 		int64: () => bytes(BigInt64Array.from(values.map(BigInt))),
 		uint8: () => Uint8Array.from(values),
+		uint16: () => bytes(Uint16Array.from(values)),
+		int16: () => bytes(Int16Array.from(values)),
 		int8: () => bytes(Int8Array.from(values)),
 		bool: () => Uint8Array.from(values),
 	}[type]();

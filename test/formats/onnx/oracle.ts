@@ -23,6 +23,8 @@ function typed(type: ElementType, values: readonly number[]) {
 		int32: Int32Array,
 		int8: Int8Array,
 		uint8: Uint8Array,
+		uint16: Uint16Array,
+		int16: Int16Array,
 		bool: Uint8Array,
 		float16: Uint16Array,
 		int64: Int32Array,
@@ -46,10 +48,7 @@ export async function expectedOf(bytes: Uint8Array, inputs: Readonly<Record<stri
 
 /** The same input for wgrad. */
 export function ownTensor({ type, shape, values }: Given, device: 'cpu' | 'webgpu'): Tensor {
-	const dtype = type === 'int64' ? 'int32' : type;
-	return tensor(typed(dtype === 'float64' ? 'float32' : dtype, values), {
-		shape,
-		device,
-		dtype: dtype === 'float64' ? 'float32' : dtype,
-	});
+	const isWide = type === 'int64' || type === 'uint16' || type === 'int16';
+	const dtype = isWide ? 'int32' : type === 'float64' ? 'float32' : type;
+	return tensor(typed(dtype, values), { shape, device, dtype });
 }

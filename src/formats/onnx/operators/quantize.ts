@@ -6,7 +6,9 @@ import { cat, narrow, repeat, reshape } from '../../../ops/layout';
 import { matmul } from '../../../ops/matmul';
 import { amax, amin, mean } from '../../../ops/reduce';
 import type { Tensor } from '../../../tensor';
+import { DATA_TYPE } from '../messages';
 import { axisOf, type Call, input, optional, type Result, type Table, unsupported } from '../operator';
+import { typeName } from '../tensors';
 import { convolved } from './convolution';
 
 /** A scale or zero point of one axis, or of blocks of it, in a shape that broadcasts to x. */
@@ -22,19 +24,32 @@ function along(call: Call, x: Tensor, factor: Tensor): Tensor {
 	return narrow(whole, dim, 0, x.shape[dim]!);
 }
 
-const RANGES: Partial<Record<DType, readonly [min: number, max: number]>> = {
-	uint8: [0, 255],
-	int8: [-128, 127],
-	int32: [-32768, 32767],
+/** What may be stored, by the file's type: types of 16 bits are int32 here, and those of 4 bits take bytes. */
+const RANGES: Readonly<Record<number, readonly [min: number, max: number]>> = {
+	[DATA_TYPE.uint4]: [0, 15],
+	[DATA_TYPE.int4]: [-8, 7],
+	[DATA_TYPE.uint8]: [0, 255],
+	[DATA_TYPE.int8]: [-128, 127],
+	[DATA_TYPE.uint16]: [0, 65535],
+	[DATA_TYPE.int16]: [-32768, 32767],
 };
 
-/** 16-bit types are int32 here, within the range of the file's type. */
-function quantized(x: Tensor, scale: Tensor, zero: Tensor | null, dtype: DType, call: Call): Tensor {
-	const limits = RANGES[dtype];
-	if (limits === undefined) return unsupported(call, `quantising to ${dtype}`);
+/** The file's type of a zero point whose type the file does not say. */
+const LIKELY: Partial<Record<DType, number>> = { uint8: DATA_TYPE.uint8, int8: DATA_TYPE.int8, int32: DATA_TYPE.int16 };
+
+/** The file's type of the zero point at `index`; uint8 without one. */
+function storedType(call: Call, index: number): number {
+	const zero = optional(call, index);
+	if (zero === null) return DATA_TYPE.uint8;
+	return call.types[index] ?? LIKELY[zero.dtype] ?? unsupported(call, `quantising to ${zero.dtype}`);
+}
+
+function quantized(x: Tensor, scale: Tensor, zero: Tensor | null, type: number, call: Call): Tensor {
+	const limits = RANGES[type];
+	if (limits === undefined) return unsupported(call, `quantising to ${typeName(type)}`);
 	const steps = ops.round(ops.div(x, scale));
 	const shifted = zero === null ? steps : ops.add(steps, ops.to(zero, x.dtype));
-	return ops.to(ops.clamp(shifted, { min: limits[0], max: limits[1] }), dtype);
+	return ops.to(ops.clamp(shifted, { min: limits[0], max: limits[1] }), call.dtypeOf(type));
 }
 
 function dequantized(x: Tensor, scale: Tensor, zero: Tensor | null): Tensor {
@@ -46,8 +61,8 @@ function quantizeLinear(call: Call): Tensor {
 	const x = input(call, 0);
 	const zero = optional(call, 2);
 	const given = call.attributes.int('output_dtype', 0);
-	const dtype = zero?.dtype ?? (given === 0 ? 'uint8' : call.dtypeOf(given));
-	return quantized(x, along(call, x, input(call, 1)), zero && along(call, x, zero), dtype, call);
+	const type = zero === null && given !== 0 ? given : storedType(call, 2);
+	return quantized(x, along(call, x, input(call, 1)), zero && along(call, x, zero), type, call);
 }
 
 function dequantizeLinear(call: Call): Tensor {
@@ -63,7 +78,7 @@ function dynamically(x: Tensor, call: Call): { y: Tensor; scale: Tensor; zero: T
 	const offset = ops.where(ops.eq(scale, 0), 0, ops.div(ops.neg(least), scale));
 	const zero = ops.to(ops.clamp(ops.round(offset), { min: 0, max: 255 }), 'uint8');
 	const safe = ops.where(ops.eq(scale, 0), 1, scale);
-	return { y: quantized(x, safe, zero, 'uint8', call), scale, zero };
+	return { y: quantized(x, safe, zero, DATA_TYPE.uint8, call), scale, zero };
 }
 
 /** The most terms of a sum of products of 8 and 4 bits that float32 holds exactly. */
@@ -129,7 +144,7 @@ function realAt(call: Call, index: number, channel: boolean | null = null): Tens
 /** `y` in the quantisation whose scale and zero point are the inputs at `index` and behind it. */
 function stored(call: Call, y: Tensor, index: number): Tensor {
 	const zero = optional(call, index + 1);
-	return quantized(y, reshape(input(call, index), []), zero && reshape(zero, []), zero?.dtype ?? 'uint8', call);
+	return quantized(y, reshape(input(call, index), []), zero && reshape(zero, []), storedType(call, index + 1), call);
 }
 
 function qLinearConv(call: Call): Tensor {
