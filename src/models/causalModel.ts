@@ -1,10 +1,10 @@
 /** The base of language models that predict the next token: caches, masks and generation. */
-import type { DeviceName } from '../backends/contract';
+import { currentRecorder } from '../autograd/recorder';
 import { requireCounts } from '../core/checks';
 import { KVCache } from '../nn';
 import { arange, tensor } from '../ops/creation';
 import { ge, gt, le, logicalAnd, sub } from '../ops/elementwise';
-import { reshape } from '../ops/layout';
+import { reshape, unsqueeze } from '../ops/layout';
 import type { Tensor } from '../tensor';
 import { tidy } from '../tidy';
 import { type GenerateOptions, generate } from './generate';
@@ -74,7 +74,7 @@ export abstract class CausalModel extends PretrainedModel {
 		const padded = padding?.some((count) => count > 0) ? padding : null;
 		return inferring(this, () =>
 			tidy(() => {
-				const mask = stepMask(position, span, padded, this.window);
+				const mask = attended(position, span, padded, this.window);
 				const call = { caches, earlier: 0, mask, isCausal: false, step: { position, span } };
 				return this.logits(this.features(tokens, call, padded).select(1, -1));
 			}),
@@ -105,44 +105,33 @@ export abstract class CausalModel extends PretrainedModel {
 	private hiddenStates(tokens: Tensor, { caches = null, padding = null }: CausalCall): Tensor {
 		const earlier = caches?.[0]?.length ?? 0;
 		const length = tokens.shape[1] ?? 0;
+		const keys = earlier + length;
 		requireCounts(this.constructor.name, { tokens: length }, 1);
-		requireLength(this, earlier + length, this.maxLength);
+		requireLength(this, keys, this.maxLength);
 		const padded = padding?.some((count) => count > 0) ? padding : null;
-		const isCausal = earlier === 0 && padded === null && (this.window === null || length <= this.window);
-		const needsMask = !isCausal && (length > 1 || padded !== null || (this.window !== null && earlier >= this.window));
-		const mask = needsMask ? causalMask(length, earlier, padded, this.window, tokens.device) : null;
+		// A graph that is recorded must hold for longer texts, too.
+		const fits = this.window === null || (length <= this.window && currentRecorder() === null);
+		const isCausal = earlier === 0 && padded === null && fits;
+		const needsMask = !isCausal && (length > 1 || padded !== null || !fits || (this.window !== null && earlier >= this.window));
+		const positions = { dtype: 'int32', device: tokens.device } as const;
+		const mask = needsMask ? attended(arange(earlier, keys, positions), keys, padded, this.window) : null;
 		return this.features(tokens, { caches, earlier, mask, isCausal, step: null }, padded);
 	}
 }
 
-/** Query i is the token at position earlier + i. It attends to itself and to earlier tokens, except padding and tokens outside of the window. */
-function causalMask(
-	length: number,
-	earlier: number,
-	padding: readonly number[] | null,
-	window: number | null,
-	device: DeviceName,
-): Tensor {
-	const keys = earlier + length;
-	const rows = padding ?? [0];
-	const allowed = Array.from({ length: rows.length * length * keys }, (_, n) => {
-		const key = n % keys;
-		const query = earlier + (Math.floor(n / keys) % length);
-		const first = rows[Math.floor(n / (keys * length))]!;
-		return key >= first && key <= query && (window === null || key > query - window);
-	});
-	return tensor(allowed, { shape: [rows.length, 1, length, keys], device });
-}
-
-/** The keys that the token at `position` attends to, among `span`: bool [1 or N, 1, 1, span]. */
-function stepMask(position: Tensor, span: number, padding: readonly number[] | null, window: number | null): Tensor {
-	const { device } = position;
-	const keys = arange(span, { dtype: 'int32', device });
-	let allowed = le(keys, position);
-	if (window !== null) allowed = logicalAnd(allowed, gt(keys, sub(position, window)));
-	if (padding === null) return reshape(allowed, [1, 1, 1, span]);
-	const first = tensor(padding, { shape: [padding.length, 1], dtype: 'int32', device });
-	return reshape(logicalAnd(allowed, ge(keys, first)), [padding.length, 1, 1, span]);
+/**
+ * bool [1 or N, 1, L, keys], true where the tokens at `positions`, int32 [L], attend: to themselves and to earlier tokens, except padding and
+ * tokens outside of the window.
+ */
+function attended(positions: Tensor, keys: number, padding: readonly number[] | null, window: number | null): Tensor {
+	const { device } = positions;
+	const key = arange(keys, { dtype: 'int32', device });
+	const query = unsqueeze(positions, 1);
+	let allowed = le(key, query);
+	if (window !== null) allowed = logicalAnd(allowed, gt(key, sub(query, window)));
+	if (padding === null) return reshape(allowed, [1, 1, positions.size, keys]);
+	const first = tensor(padding, { shape: [padding.length, 1, 1], dtype: 'int32', device });
+	return unsqueeze(logicalAnd(allowed, ge(key, first)), 1);
 }
 
 export async function* single(steps: AsyncGenerator<(number | null)[], void>): AsyncGenerator<number, void> {

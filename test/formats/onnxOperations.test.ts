@@ -1,11 +1,11 @@
 /** Exports the operations of the database, and what a graph must not get wrong: writes in place, names, sizes, large weights. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { arange, cat, customOp, init, nn, rand, randn, ShapeError, type Tensor, tensor, zeros } from 'wgrad';
-import { saveOnnx, toOnnx } from 'wgrad/formats';
+import { arange, cat, customOp, init, nn, noGrad, rand, randn, ShapeError, type Tensor, tensor, zeros } from 'wgrad';
+import { loadOnnx, saveOnnx, toOnnx } from 'wgrad/formats';
 import { decodeModel } from '../../src/formats/onnx/messages';
 import { fitted } from '../../src/formats/onnx/symbols';
 import { refuses } from '../data/refuses';
@@ -158,8 +158,31 @@ test('large weights go to a second file', async () => {
 		const data = new Uint8Array(readFileSync(`${path}.data`));
 		assert.is(data.length, 4 * 30 * 40, 'only the large weight');
 		await requireSame(model, new Uint8Array(readFileSync(path)), [inputs], { externalData: [{ path: 'model.onnx.data', data }] });
-		await saveOnnx(model, path, { inputs });
+		const bytes = 4 * (30 * 40 + 40 + 40 * 5 + 5);
+		for (const [externalAbove, isSplit] of [
+			[bytes, false],
+			[bytes - 1, true],
+		] as const) {
+			rmSync(`${path}.data`, { force: true });
+			await saveOnnx(model, path, { inputs, externalAbove });
+			assert.is(existsSync(`${path}.data`), isSplit);
+			const options = isSplit ? { externalData: [{ path: 'model.onnx.data', data }] } : {};
+			await requireSame(model, new Uint8Array(readFileSync(path)), [inputs], options);
+		}
+		const imported = await loadOnnx(path, { device: 'cpu' });
+		assert.equal(imported.parameters().length, 4, 'the reader finds the file beside the model');
+		const distance = noGrad(() => imported.forward(inputs.x).sub(model.forward(inputs.x)).abs().max());
+		assert.ok((await distance.item()) < 1e-6);
+		await saveOnnx(model, path, { inputs, externalData: false, externalAbove: 0 });
 		await requireSame(model, new Uint8Array(readFileSync(path)), [inputs]);
+		await refuses(() => saveOnnx(model, path, { inputs, externalAbove: 2 ** 31 }), /externalAbove must be a whole number/);
+		// 2 GB that share one element.
+		const large = zeros([1]).expand([2 ** 29]);
+		const huge = (ids: Tensor) => large.indexSelect(0, ids);
+		await refuses(
+			() => toOnnx(huge, { inputs: [tensor([0], { dtype: 'int32' })], dynamicBatch: false }),
+			/toOnnx: 2147483648 bytes of weights exceed the 2 GB that one ONNX file holds\. Use saveOnnx/,
+		);
 	} finally {
 		rmSync(folder, { recursive: true });
 	}

@@ -34,8 +34,10 @@ export interface OnnxOptions {
 }
 
 export interface SaveOnnxOptions extends OnnxOptions {
-	/** Whether the weights go to a second file, `<path>.data`. Default: if they exceed 2 GB, the largest size of an ONNX file. */
+	/** Whether the weights go to a second file, `<path>.data`. Default: if they exceed `externalAbove`. */
 	readonly externalData?: boolean;
+	/** Bytes of weights above which they go to a second file. Default 2 GB, the largest size of an ONNX file, less 16 MB for the graph. */
+	readonly externalAbove?: number;
 }
 
 /** What can be exported: a module, or a function of tensors. The constants of a function have no names. */
@@ -66,15 +68,20 @@ export async function toOnnx(model: OnnxModel, options: OnnxOptions): Promise<Ui
 }
 
 /**
- * Writes an ONNX file, as `toOnnx` makes it, to a path in Node. Weights over 2 GB go to a second file beside it, tensor by tensor. As
- * `torch.onnx.export`.
+ * Writes an ONNX file, as `toOnnx` makes it, to a path in Node. Weights over `externalAbove` (2 GB) go to a second file beside it, tensor
+ * by tensor. As `torch.onnx.export`.
  */
 export async function saveOnnx(model: OnnxModel, path: string, options: SaveOnnxOptions): Promise<void> {
-	const { externalData } = checkOptions('saveOnnx', options, [...NAMES, 'externalData']);
+	const { externalData, externalAbove = EXTERNAL_ABOVE } = checkOptions('saveOnnx', options, [
+		...NAMES,
+		'externalData',
+		'externalAbove',
+	]);
+	requireInteger('saveOnnx', 'externalAbove', externalAbove, 0, EXTERNAL_ABOVE + 1);
 	if (typeof path !== 'string') throw new ArgumentError('saveOnnx: the path must be a string');
 	await exported('saveOnnx', model, options, async ({ model, initializers }) => {
 		const bytes = initializers.reduce((sum, initializer) => sum + byteLength(initializer), 0);
-		const isExternal = externalData ?? bytes > EXTERNAL_ABOVE;
+		const isExternal = externalData ?? bytes > externalAbove;
 		const location = isExternal ? `${path.split(/[\\/]/).at(-1)}.data` : null;
 		const weights = await weightsOf(initializers, location);
 		const file = encodeModel({ ...model, graph: { ...model.graph, initializer: weights.initializer } });

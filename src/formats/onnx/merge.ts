@@ -37,6 +37,10 @@ export async function merged(traces: readonly Trace[], runs: readonly Assignment
 	const makers = new Map(
 		first.steps.flatMap((step, i) => step.outputs.flatMap((value) => (value === null ? [] : [[value.id, i]]))),
 	);
+	const isUniform = uniformity(traces, (value) => {
+		const maker = makers.get(value.id);
+		return maker === undefined ? [] : Object.values(first.steps[maker]!.inputs).filter((input) => input !== null);
+	});
 	const values = new Map<number, SymbolicValue>();
 	const needed = new Set<number>();
 	const use = async (value: Value): Promise<void> => {
@@ -50,7 +54,11 @@ export async function merged(traces: readonly Trace[], runs: readonly Assignment
 		) as Size[];
 		const plain: SymbolicValue = { ...value, shape, repeated: [], range: null };
 		const maker = makers.get(value.id);
-		const constant = value.source === 'constant' ? await mergedConstant(plain, all, runs, first, maker !== undefined) : null;
+		const follows = shape.some((size) => size instanceof Dim);
+		// Elements may look alike only because the runs are small: positions that are all within a limit, for example.
+		const isLeft = maker !== undefined && follows && !(await isUniform(value));
+		const constant =
+			value.source === 'constant' && !isLeft ? await mergedConstant(plain, all, runs, first, maker !== undefined) : null;
 		values.set(value.id, constant ?? (maker === undefined ? plain : { ...plain, source: 'step', tensor: null }));
 		if (constant === null && maker !== undefined) needed.add(maker);
 	};
@@ -83,6 +91,24 @@ export async function merged(traces: readonly Trace[], runs: readonly Assignment
 		outputs: first.outputs,
 		results: first.results.map((value) => find(value)!),
 	};
+}
+
+/** Tells whether all elements of a constant are equal in all runs, or it is computed from such constants alone. */
+function uniformity(traces: readonly Trace[], inputsOf: (value: Value) => readonly Value[]): (value: Value) => Promise<boolean> {
+	const known = new Map<number, Promise<boolean>>();
+	const judge = async (value: Value): Promise<boolean> => {
+		if (value.source !== 'constant') return false;
+		const inputs = inputsOf(value);
+		if (inputs.length > 0) return (await Promise.all(inputs.map(isUniform))).every(Boolean);
+		const all = await Promise.all(traces.map(({ values }) => values[value.id]!.tensor!.data()));
+		return all.every((elements) => elements.every((element) => Object.is(element, all[0]![0])));
+	};
+	const isUniform = (value: Value): Promise<boolean> => {
+		const found = known.get(value.id) ?? judge(value);
+		known.set(value.id, found);
+		return found;
+	};
+	return isUniform;
 }
 
 /** The operation with its place, for messages. */
