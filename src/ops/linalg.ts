@@ -16,7 +16,7 @@ import { copyOf, emptyOn, packed, type Tensor, viewOf } from '../tensor';
 import { requireFloatingTensor, requireSameDevice, requireSameDType } from '../tensorChecks';
 import { inFloat32 } from './composed';
 import { eye, tensor, zerosLike } from './creation';
-import { abs, add, eq, isnan, log, mul, neg, sign as signOf, sub, to, where } from './elementwise';
+import { abs, add, eq, gt, isnan, log, mul, neg, sign as signOf, sub, to, where } from './elementwise';
 import { checkBounds, gathered } from './indexing/gather';
 import { broadcastTo, diagonal, reshape, squeeze, transpose, tril, triu, unsqueeze } from './layout';
 import { matmul } from './matmul';
@@ -75,19 +75,38 @@ function scales(a: Tensor, batch: number): Tensor {
 
 /**
  * The cofactors of each matrix, det A A^-T. Tiny pivots stand for those that are 0: what vanishes in det A and what is infinite in A^-1 cancel.
- * Off the tape.
+ * The inverse of several tiny pivots may be beyond all numbers, so a matrix with several pivots of 0 is reflected first, cof A = cof Q cof(Q A) with
+ * cof Q = -Q: then the pivots are 0 as often as the rank lacks, and a rank below n - 1 has cofactors of 0. Off the tape.
  */
 function cofactors(a: Tensor): Tensor {
 	if (a.size === 0) return zerosLike(a);
-	const { lu, permutation, sign } = factored(a);
-	const [batch, n] = lu.shape as [number, number, number];
+	const { lu: first } = factored(a);
+	const [batch, n] = first.shape as [number, number, number];
 	const identity = eye(n, { dtype: a.dtype, device: a.device });
+	const zeros = (pivots: Tensor) => eq(pivots, 0);
+	const hasSeveral = (lu: Tensor) => onMatrices(gt(sum(to(zeros(diagonal(lu, 0, 1, 2)), 'int32'), 1), 1));
+	const isReflected = hasSeveral(first);
+	const reflection = where(isReflected, reflectionOf(a, n), identity);
+	const { lu, permutation, sign } = factored(matmul(reflection, reshape(a, first.shape)));
 	const pivots = diagonal(lu, 0, 1, 2);
-	const added = where(eq(pivots, 0), mul(scales(a, batch), EPSILON[a.dtype]!), 0);
+	const added = where(zeros(pivots), mul(scales(a, batch), EPSILON[a.dtype]!), 0);
 	const lifted = add(lu, mul(identity, unsqueeze(added, -1)));
 	const inverse = substituted('linalg.det', lifted, permutation, broadcastTo(identity, lu.shape));
 	const determinants = mul(sign, prod(add(pivots, added), -1));
-	return reshape(transpose(mul(onMatrices(determinants), inverse), -2, -1), a.shape);
+	const reflected = mul(onMatrices(determinants), transpose(inverse, -2, -1));
+	const back = matmul(where(isReflected, neg(reflection), reflection), where(hasSeveral(lu), 0, reflected));
+	return reshape(back, a.shape);
+}
+
+/** A reflection without structure, so that no row of a product with it vanishes by accident: I - 2 v v^T / (v^T v). */
+function reflectionOf(like: Tensor, n: number): Tensor {
+	const v = Array.from({ length: n }, (_, i) => 1 + 0.5 * Math.cos((i + 1) ** 2 * 1.3));
+	const length = v.reduce((total, x) => total + x * x, 0);
+	const values = Float64Array.from({ length: n * n }, (_, i) => {
+		const [row, column] = [Math.floor(i / n), i % n];
+		return Number(row === column) - (2 * v[row]! * v[column]!) / length;
+	});
+	return tensor(values, { shape: [n, n], dtype: like.dtype, device: like.device });
 }
 
 /**

@@ -28,6 +28,13 @@ const matrix = (label: string, input: InputSpec, shift?: number): Sample => ({ l
 const TRIPLE = '(x[0][..., 0, :] * torch.cross(x[0][..., 1, :], x[0][..., 2, :], dim=-1)).sum(-1)';
 const triple = (label: string, input: InputSpec): Sample => ({ label, inputs: [input], options: { isTriple: true } });
 
+/** The determinant of 8 x 8 matrices by the method of Faddeev and LeVerrier, a polynomial. */
+const POLYNOMIAL =
+	"-torch.trace(x[0] @ __import__('functools').reduce(lambda m, k: x[0] @ m - torch.trace(x[0] @ m) / k * torch.eye(8), range(1, 8), torch.eye(8))) / 8";
+
+/** Ones above the diagonal, -3 at last: every pivot is 0, but one cofactor is not. */
+const NILPOTENT = Array.from({ length: 64 }, (_, i) => (i % 9 === 1 ? (i > 54 ? -3 : 1) : 0));
+
 /** Needs exchanges of rows in every column. */
 const EXCHANGED = listed([0, 1, 2, 3, 0, 1, 1, -4, 0.5], 3, 3);
 
@@ -66,9 +73,11 @@ export const linalg: OpEntry[] = [
 			...MATRICES,
 			{ ...matrix('singular', listed([1, 2, 2, 4], 2, 2)), gradient: false },
 			triple('singular, with gradients', listed([1, 2, -1, 2, 4, -2, 3, 0, 5], 3, 3)),
+			{ label: 'nilpotent', inputs: [listed(NILPOTENT, 8, 8)], options: { isNilpotent: true } },
 			triple('of rank 2 and 0', listed([0, 2, 1, 0, 0, 3, 0, 0, 0, ...new Array<number>(9).fill(0)], 2, 3, 3)),
 		],
-		torch: ({ shift, isTriple }) => (isTriple ? TRIPLE : `torch.linalg.det(${inPython(shift)})`),
+		torch: ({ shift, isTriple, isNilpotent }) =>
+			isTriple ? TRIPLE : isNilpotent ? POLYNOMIAL : `torch.linalg.det(${inPython(shift)})`,
 		refusals: [square('det', w.linalg.det)],
 	}),
 	entry(
