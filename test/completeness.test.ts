@@ -7,6 +7,8 @@ import * as wgrad from 'wgrad';
 import { type Counts, count } from './completeness/counts';
 import {
 	CREATION,
+	DRAWN,
+	FURTHER,
 	GRADIENT_ELSEWHERE,
 	INFRASTRUCTURE,
 	MEMBERS,
@@ -38,6 +40,26 @@ test('every public name is exported', () => {
 		OPERATIONS.filter((name) => !documented.includes(name)),
 	);
 });
+
+test('the further names of the page exist, and what it says of random draws is of the database', () => {
+	const found = (name: string) => name.split('.').reduce<unknown>((owner, key) => memberOf(owner, key), exported);
+	requireNone(
+		'not there',
+		Object.keys(FURTHER)
+			.flatMap((some) => some.split(' '))
+			.filter((name) => found(name) === undefined),
+	);
+	requireNone(
+		'compared with PyTorch, or not in the database',
+		Object.keys(DRAWN).filter((name) => !entries.some((entry) => entry.name === name && entry.torch === null)),
+	);
+});
+
+/** A member of an object or, for a class, of its instances. */
+function memberOf(owner: unknown, key: string): unknown {
+	if (owner === wgrad.Tensor) return (wgrad.zeros([1, 1], { device: 'cpu' }) as unknown as Record<string, unknown>)[key];
+	return (owner as Record<string, unknown> | undefined)?.[key];
+}
 
 test('every operation that takes a tensor first is a method', () => {
 	const instance = wgrad.zeros([1], { device: 'cpu' }) as unknown as Readonly<Record<string, unknown>>;

@@ -48,12 +48,37 @@ export const NO_METHOD: Readonly<Record<string, string>> = {
 
 /** Operations without an entry in the database, and why. */
 export const NO_ENTRY: Readonly<Record<string, string>> = {
-	maskedSelect: 'returns a promise, because only the device knows the size: test/indexing',
-	nonzero: 'returns a promise, because only the device knows the size: test/indexing',
-	bincount: 'returns a promise, because only the device knows the size: test/indexing',
-	unique: 'returns a promise, because only the device knows the size: test/indexing',
-	allclose: 'returns a promise of a boolean: test/tensor',
+	maskedSelect: 'returns a promise, because only the device knows the size: test/indexing, PyTorch: test/golden/outside',
+	nonzero: 'returns a promise, because only the device knows the size: test/indexing, PyTorch: test/golden/outside',
+	bincount: 'returns a promise, because only the device knows the size: test/indexing, PyTorch: test/golden/outside',
+	unique: 'returns a promise, because only the device knows the size: test/indexing, PyTorch: test/golden/outside',
+	allclose: 'returns a promise of a boolean: test/tensor, PyTorch: test/golden/outside',
 	numel: 'returns a number: test/tensor',
+};
+
+/** Entries of the database without values of PyTorch, and why. */
+export const DRAWN: Readonly<Record<string, string>> = {
+	bernoulli: 'the generators differ: test/tensor compares the shares of draws',
+	multinomial: 'the generators differ: test/tensor compares the shares of draws',
+	gumbelSoftmax: 'the generators differ: test/tensor compares the shares of draws, the database the gradient',
+	dropout: 'the generators differ: test/tensor compares the shares of draws, the database the gradient',
+	dropout2d: 'the generators differ: test/tensor compares the shares of draws, the database the gradient',
+};
+
+/** Further public names that compute, and where they are tested. */
+export const FURTHER: Readonly<Record<string, string>> = {
+	'hannWindow hammingWindow blackmanWindow bartlettWindow kaiserWindow': 'test/tensor, PyTorch: test/golden/outside',
+	'rand randn randint randperm': 'the generators differ: test/tensor compares the moments and shares of draws',
+	'Tensor.mT Tensor.T Tensor.cpu Tensor.tolist Tensor.float Tensor.int Tensor.bool Tensor.half Tensor.double':
+		'short names for transposing, conversion and reading: test/tensor',
+	'Tensor.indexPut_': '`indexPut` in place: test/indexing',
+	'distributions.Normal distributions.Bernoulli distributions.Categorical distributions.klDivergence':
+		'densities, entropies, divergences and their gradients, PyTorch: test/golden/outside; draws, of which the generators differ: test/tensor compares their moments and shares',
+	'nn.utils.spectralNorm nn.utils.padSequence nn.utils.packPaddedSequence nn.utils.parametersToVector':
+		'test/nn, PyTorch: test/golden/outside',
+	'nn.utils.weightNorm nn.utils.packSequence nn.utils.padPackedSequence nn.utils.vectorToParameters': 'test/nn',
+	'optim.clipGradNorm optim.clipGradValue': 'test/optim, PyTorch: test/golden/outside',
+	'optim.getTotalNorm optim.clipGradsWithNorm': 'not in PyTorch 1.13: test/nn compares them with the definition',
 };
 
 /** Operations with a gradient that the database cannot check, and why. */

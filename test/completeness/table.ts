@@ -1,7 +1,7 @@
 /** The table of operations in docs/operations.md, made from the database. */
 import type { OpEntry } from '../ops/database';
 import { count } from './counts';
-import { NO_ENTRY } from './names';
+import { DRAWN, FURTHER, NO_ENTRY } from './names';
 
 const BEGIN = '<!-- operations: made by npm run table -->';
 const END = '<!-- /operations -->';
@@ -13,7 +13,11 @@ function names(entries: readonly OpEntry[], chosen: (entry: OpEntry) => boolean)
 /** One row for all operations of a family with the same tests. */
 export function operationsTable(families: Readonly<Record<string, readonly OpEntry[]>>): string {
 	const all = Object.values(families).flat();
-	const outside = Object.entries(NO_ENTRY).map(([name, reason]) => `\`${name}\` (${reason})`);
+	const listed = (reasons: Readonly<Record<string, string>>) =>
+		Object.entries(reasons).map(([some, reason]) => {
+			const shown = some.split(' ').map((name) => `\`${name}\``);
+			return `- ${shown.join(' ')}: ${reason}.`;
+		});
 	const rows = Object.entries(families).flatMap(([family, entries]) => {
 		const differentiable = (entry: OpEntry) => entry.gradient === 'yes';
 		const twice = (entry: OpEntry) => differentiable(entry) && entry.secondGradient === undefined;
@@ -32,7 +36,13 @@ export function operationsTable(families: Readonly<Record<string, readonly OpEnt
 		'| --- | --- | --- | --- | --- | --- |',
 		...rows.map((row) => `| ${row.join(' | ')} |`),
 		'',
-		`${count(all).operations} in all. Tested outside the database: ${outside.join('; ')}.`,
+		`${count(all).operations} in all. Samples are compared with PyTorch where it has the operation. These draw random numbers, so they are not:`,
+		'',
+		...listed(DRAWN),
+		'',
+		'Tested outside the database:',
+		'',
+		...listed({ ...NO_ENTRY, ...FURTHER }),
 		'',
 		END,
 	].join('\n');

@@ -2,13 +2,17 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+	bernoulli,
 	type Device,
 	distributions,
+	dropout,
+	dropout2d,
 	grad,
 	gumbelSoftmax,
 	init,
 	manualSeed,
 	multinomial,
+	ones,
 	rand,
 	randint,
 	randLike,
@@ -106,6 +110,27 @@ test('multinomial draws each position as often as its weight says', async () => 
 			if (pairs[i] === 4) largestFirst++;
 		}
 		assert.ok(Math.abs(largestFirst - 2500) < 5 * Math.sqrt(940), `${device}: ${largestFirst} of 4000 began with position 4`);
+	}
+});
+
+test('gumbelSoftmax, bernoulli and dropout choose as often as their probabilities say', async () => {
+	for (const device of ['cpu', 'webgpu'] as const) {
+		manualSeed(6);
+		const share = async (draws: Tensor) => [...(await draws.mean(0).data())];
+		const logits = tensor([Math.log(1), Math.log(2), Math.log(5)], { device }).expand([4000, 3]);
+		const chance = tensor([0, 0.125, 0.75, 1], { device }).expand([4000, 4]);
+		const drawn: [string, number[], number[]][] = [
+			['gumbelSoftmax', await share(gumbelSoftmax(logits, { hard: true })), [0.125, 0.25, 0.625]],
+			['bernoulli', await share(bernoulli(chance)), [0, 0.125, 0.75, 1]],
+			['dropout', await share(dropout(ones([4000, 3], { device }), { p: 0.25 }).mul(0.75)), [0.75, 0.75, 0.75]],
+			['dropout2d', await share(dropout2d(ones([4000, 2, 1, 1], { device }), { p: 0.5 }).mul(0.5)), [0.5, 0.5]],
+		];
+		for (const [name, found, wanted] of drawn) {
+			for (const [i, p] of wanted.entries()) {
+				// Five standard deviations.
+				assert.ok(Math.abs(found[i]! - p) <= 5 * Math.sqrt((p * (1 - p)) / 4000), `${name} on ${device}: ${found[i]}, not ${p}`);
+			}
+		}
 	}
 });
 
