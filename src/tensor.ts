@@ -16,7 +16,7 @@ import { ArgumentError, DisposedError, formatShape } from './core/errors';
 import { formatValues } from './core/format';
 import { numbersOf } from './core/halves';
 import { allocationSite, noteRead } from './core/leakWarning';
-import { leaveToCollector, releaseReference, type StorageClaims } from './core/memoryPressure';
+import { leaveToCollector, memoryWatcher, releaseReference, type StorageClaims } from './core/memoryPressure';
 import { onTensorCreated, onTensorDisposed, runOperation } from './core/scope';
 import { contiguousStrides, isContiguous, numel, type Shape } from './core/shape';
 
@@ -111,7 +111,10 @@ export class Tensor {
 		this.offset = offset;
 		this.dtype = storage.dtype;
 		const { claims } = storage;
-		if (claims.references === 0) claims.site = allocationSite(claims.bytes);
+		if (claims.references === 0) {
+			claims.site = allocationSite(claims.bytes);
+			if (memoryWatcher !== null) memoryWatcher.taken(claims);
+		}
 		claims.references++;
 		this.#hold = { storage, watched: false };
 		onTensorCreated(this);

@@ -30,6 +30,22 @@ export interface StorageClaims {
 	release(): void;
 }
 
+/** Sees the memory of tensors when it gets its first reference, and when it loses its last one. */
+export interface MemoryWatcher {
+	taken(claims: StorageClaims): void;
+	released(claims: StorageClaims): void;
+}
+
+/** What watches now, or null. */
+export let memoryWatcher: MemoryWatcher | null = null;
+
+/** Shows memory to `next` from now on, and returns the watcher before it. */
+export function watchMemory(next: MemoryWatcher | null): MemoryWatcher | null {
+	const before = memoryWatcher;
+	memoryWatcher = next;
+	return before;
+}
+
 const MIB = 2 ** 20;
 /** The size of one ArrayBuffer in bytes, and the smallest growth that allocates one. */
 const STEP = 16 * MIB;
@@ -82,6 +98,7 @@ export function leaveToCollector(claims: StorageClaims): void {
 /** Drops one reference. Dropping the last one frees the memory. */
 export function releaseReference(claims: StorageClaims): void {
 	if (--claims.references > 0) return;
+	if (memoryWatcher !== null) memoryWatcher.released(claims);
 	if (claims.isEntrusted) {
 		claims.isEntrusted = false;
 		storages--;

@@ -12,6 +12,7 @@ export * from './kvCache';
 export * from './linear';
 export * as lora from './lora';
 export * from './losses';
+export { type MemoryByModule, type MemoryMoment, type ModuleMemory, memoryByModule } from './memoryByModule';
 export type { FactoryOptions, ForwardHook, ForwardPreHook, LoadResult, StateDict } from './module';
 export { Module } from './module';
 export * from './normalization';
