@@ -242,6 +242,8 @@ const micro = (
 ): OnnxCase => ({ op, domain: 'com.microsoft', version: 17, inputs, attributes, outputs });
 
 const MICROSOFT: OnnxCase[] = [
+	micro('QuantizeLinear', [v('float32', [-4, 0.5, 7, 9000]), scalar(0.2), scalar(40000, 'uint16')]),
+	micro('DequantizeLinear', [v('uint16', [0, 300, 65535]), scalar(0.03), scalar(40000, 'uint16')]),
 	micro('Gelu', [f([3, 4])]),
 	micro('FastGelu', [f([3, 4]), w(4)]),
 	micro('BiasGelu', [f([3, 4]), w(4)]),
