@@ -88,6 +88,11 @@ test('commands are there', () => {
 	);
 });
 
+const END_OF_JOB = `
+const { destroyProcessGroup, isInitialized } = await import('wgrad/distributed');
+if (isInitialized()) await destroyProcessGroup();
+`;
+
 for (const [i, { page, language, code }] of snippets.entries()) {
 	test(`${page}, ${code.split('\n', 1)[0]}`, async () => {
 		const file = join(folder, `snippet-${i}.mjs`);
@@ -95,7 +100,9 @@ for (const [i, { page, language, code }] of snippets.entries()) {
 		const { code: forOldest } = await esbuild.transform(code, { loader: language, target: 'node20' });
 		// On every Node, the program must use no syntax newer than the oldest Node that the package supports.
 		assert.is(forOldest, plain);
-		writeFileSync(file, language === 'js' ? code : plain);
+		// A process has one job at a time, and all programs share this process.
+		const end = code.includes('initProcessGroup(') ? END_OF_JOB : '';
+		writeFileSync(file, (language === 'js' ? code : plain) + end);
 		await import(pathToFileURL(file).href);
 	});
 }
