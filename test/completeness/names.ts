@@ -76,6 +76,7 @@ export const FURTHER: Readonly<Record<string, string>> = {
 		'densities, entropies, divergences and their gradients, PyTorch: test/golden/outside; draws, of which the generators differ: test/tensor compares their moments and shares',
 	'nn.utils.spectralNorm nn.utils.padSequence nn.utils.packPaddedSequence nn.utils.parametersToVector':
 		'test/nn, PyTorch: test/golden/outside',
+	'nn.functionalCall nn.Module.prototype.clone': 'test/nn',
 	'nn.utils.weightNorm nn.utils.packSequence nn.utils.padPackedSequence nn.utils.vectorToParameters': 'test/nn',
 	'optim.clipGradNorm optim.clipGradValue': 'test/optim, PyTorch: test/golden/outside',
 	'optim.getTotalNorm optim.clipGradsWithNorm': 'not in PyTorch 1.13: test/nn compares them with the definition',
