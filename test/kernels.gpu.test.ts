@@ -231,6 +231,9 @@ test('wrong definitions and calls are refused', () => {
 	refuses(() => define({ inputs: { x: 'f64' } }), /defineKernel\(half\): inputs\.x .*f32/);
 	refuses(() => define({ inputs: { y: 'f32' } }), /'y' is both an input and an output/);
 	refuses(() => define({ params: { lid: 'u32' } }), /'lid' cannot be a name in params/);
+	for (const word of ['var', 'filter', 'array'])
+		refuses(() => define({ inputs: { [word]: 'f32' } }), new RegExp(`'${word}' cannot be a name in inputs`));
+	for (const name of ['', 'two\nlines']) refuses(() => define({ name }), /defineKernel: name must be one line of text/);
 	refuses(() => define({ outputs: {} }), /outputs is empty/);
 	refuses(() => define({ invocations: () => 1, workgroups: () => 1 }), /invocations or workgroups, not both/);
 	refuses(() => define({ saves: ['z'] }), /saves/);
@@ -256,6 +259,7 @@ test('wrong definitions and calls are refused', () => {
 		assert.is(noGrad(() => softGradient({ x: x.clone().requiresGrad_(), g: x }, { scale: 1 })).dx.requiresGrad, false);
 		const wrong = define({ shapes: () => ({ y: [0.5] }) });
 		refuses(() => wrong({ x }), /half: shapes\(\)\.y must be a list of sizes/);
+		refuses(() => define({ invocations: () => 2 ** 32 })({ x }), /the number of invocations must be a whole number/);
 	}
 	refuses(
 		() => within({ x: tensor([1], { dtype: 'int32', device: 'cpu' }), skip: tensor([true]) }, { bounds: [1], invert: true }),

@@ -7,6 +7,7 @@
 import { elementwiseKernels, reduceKernels } from '../backends/kernels';
 import { isFloating } from '../core/dtype';
 import { ArgumentError, AutogradError, formatShape } from '../core/errors';
+import { callerFrames, callSite } from '../core/indexCheck';
 import { closeScope, openScope } from '../core/scope';
 import { emptyOn, type Tensor } from '../tensor';
 
@@ -27,9 +28,9 @@ export function isWatching(): boolean {
 	return observations !== null;
 }
 
-/** The stack of the current call, without the two innermost frames of this library. */
+/** The stack of the current call, from the first frame outside this library. */
 export function callerStack(): string {
-	return (new Error().stack ?? '').split('\n').slice(2).join('\n');
+	return callerFrames(callSite().stack ?? '');
 }
 
 /** Notes whether `tensor`, a result of `operation`, is finite. */

@@ -52,7 +52,7 @@ const PLACE = /((?:\w+:\/)?[/\\][^()]*|\w:\\[^()]*):\d+:\d+\)?$/;
 const OWN_FILE = /(?:[/\\]core)?[/\\][^/\\]*$/;
 
 /** The frames of a captured stack from the first one outside this library. Returns all frames if one bundle holds program and library. */
-function callerFrames(stack: string): string {
+export function callerFrames(stack: string): string {
 	const { frames, outside } = parse(stack);
 	return frames.slice(Math.max(outside, 0)).join('\n');
 }

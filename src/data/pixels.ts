@@ -77,6 +77,8 @@ function sizeOf(source: PixelSource): [width: number, height: number] {
 	if (pair === undefined)
 		throw wrongArgument('fromPixels', 'the source', 'an ImageData, canvas, image, video, VideoFrame or ImageBitmap', source);
 	const [width, height] = pair;
+	if (!(Number.isInteger(width) && Number.isInteger(height)))
+		throw new ArgumentError(`fromPixels: a picture has whole numbers of pixels, not ${width} x ${height}`);
 	if (!(width > 0 && height > 0))
 		throw new ArgumentError(
 			"fromPixels: the picture has no pixels yet; wait for a video's 'loadeddata' event, or for an image's decode()",
@@ -105,6 +107,9 @@ function wordsOf(source: PixelSource, width: number, height: number, device: Dev
 }
 
 function wordsOfBytes({ data }: PixelData, width: number, height: number, device: DeviceName): Tensor {
+	const bytes: unknown = data;
+	if (ArrayBuffer.isView(bytes) && !(bytes instanceof Uint8ClampedArray || bytes instanceof Uint8Array))
+		throw wrongArgument('fromPixels', 'data', 'bytes from 0 to 255, a Uint8ClampedArray as ImageData has it', data);
 	if (data.length !== 4 * width * height)
 		throw new ArgumentError(
 			`fromPixels: ${width} x ${height} pixels have ${4 * width * height} bytes (red, green, blue, alpha), not ${data.length}`,

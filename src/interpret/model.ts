@@ -128,7 +128,7 @@ export function requireContinuous(name: string, inputs: readonly Tensor[]): void
 	for (const { dtype } of inputs) {
 		if (!isFloating(dtype))
 			throw new ArgumentError(
-				`${name}: inputs of ${dtype} have no gradient. For token ids explain the embedding: layerIntegratedGradients(model, embedding, ids)`,
+				`${name}: inputs of ${dtype} have no gradient. Convert pixels with .to('float32'); for token ids explain the embedding: layerIntegratedGradients(model, embedding, ids)`,
 			);
 	}
 }

@@ -1,6 +1,6 @@
 /** Generates tokens with a language model. */
 import { compiled } from '../compile';
-import { requireBoolean, requireCounts, requireList } from '../core/checks';
+import { requireBoolean, requireCounts, requireList, wrongArgument } from '../core/checks';
 import { ArgumentError } from '../core/errors';
 import type { Global } from '../core/globals';
 import { checkOptions } from '../core/options';
@@ -52,6 +52,7 @@ export async function* generate(
 ): AsyncGenerator<(number | null)[], void> {
 	const { stop = [], signal = null, maxNewTokens, compile = true, ...sampling } = checkOptions('generate', options, OPTIONS);
 	requireList('generate', 'prompts', prompts);
+	for (const prompt of prompts) requireTokens('a prompt', prompt);
 	if (prompts.length === 0 || prompts.some(({ length }) => !(length > 0)))
 		throw new ArgumentError('generate: each prompt needs at least one token, such as the one that begins a text');
 	const longest = Math.max(...prompts.map(({ length }) => length));
@@ -64,13 +65,17 @@ export async function* generate(
 		);
 	}
 	requireBoolean('generate', 'compile', compile);
+	requireList('generate', 'tokens, or of sequences of tokens, as stop', stop);
+	const stops = stop.map((each) => (typeof each === 'number' ? [each] : each));
+	for (const end of stops) requireTokens('a sequence in stop', end);
+	if (stops.some(({ length }) => length === 0))
+		throw new ArgumentError('generate: a sequence in stop is empty, and would end no text; leave it out');
 	const samplers = prompts.map((_, row) => new Sampler({ ...sampling, seed: (sampling.seed ?? 0) + row }));
 	const texts = prompts.map((prompt) => Array.from(prompt));
 	const padding = texts.map(({ length }) => longest - length);
 	const caches = model.makeCaches(prompts.length, longest + count);
 	const compute = logitsOf(model, caches, padding, compile);
 	const ended = prompts.map(() => false);
-	const stops = stop.map((each) => (typeof each === 'number' ? [each] : each));
 	try {
 		let input = texts.map((text, row) => [...new Array<number>(padding[row]!).fill(0), ...text]);
 		for (let step = 0; step < count && !ended.every(Boolean); step++) {
@@ -81,7 +86,7 @@ export async function* generate(
 				if (ended[row]) return null;
 				const token = samplers[row]!.choose(logits.subarray(row * width, (row + 1) * width), text);
 				text.push(token);
-				ended[row] = stops.some((end) => end.length > 0 && end.every((each, i) => text.at(i - end.length) === each));
+				ended[row] = stops.some((end) => end.every((each, i) => text.at(i - end.length) === each));
 				return token;
 			});
 			yield chosen;
@@ -91,6 +96,12 @@ export async function* generate(
 		compute.dispose();
 		for (const cache of caches) cache.dispose();
 	}
+}
+
+function requireTokens(what: string, tokens: unknown): void {
+	const isList = Array.isArray(tokens) || ArrayBuffer.isView(tokens);
+	if (isList && Array.from(tokens as ArrayLike<unknown>).every((token) => Number.isInteger(token))) return;
+	throw wrongArgument('generate', what, 'a list of tokens, which are whole numbers, as tokenizer.encode(text) gives it', tokens);
 }
 
 /** Numbers of rows to attend to, so that few different numbers occur, and at most a third of the rows are masked from 129 on. */

@@ -246,6 +246,9 @@ export abstract class Module {
 		if (strict && missingKeys.length > 0) problems.push(`missing keys: ${missingKeys.join(', ')}`);
 		if (strict && unexpectedKeys.length > 0) problems.push(`unexpected keys: ${unexpectedKeys.join(', ')}`);
 		problems.push(...misshapen);
+		// The keys of saveCheckpoint's files.
+		if (strict && unexpectedKeys.some((key) => key.startsWith('parts/model/')))
+			problems.push("this is a whole checkpoint: load the model of it with loadCheckpoint(name, { model }) of 'wgrad/train'");
 		if (problems.length > 0) throw new ShapeError(`loadStateDict(${this.constructor.name}): ${problems.join('; ')}`);
 		return { missingKeys, unexpectedKeys };
 	}

@@ -105,6 +105,21 @@ const PARAMETERS = ['f32', 'i32', 'u32', 'bool', 'vec4<f32>', 'vec4<i32>', 'vec4
 /** Names that the frame around `main` uses. */
 const TAKEN = ['p', 'i', 'lid', 'wid', 'nwg', 'localId', 'subgroupLane', 'groupIndex', 'main', 'Params', 'View', 'invocations'];
 
+/** The keywords and reserved words of the specification of WGSL, and the types that the frame around `main` uses. */
+const RESERVED: ReadonlySet<string> = new Set(
+	`alias break case const const_assert continue continuing default diagnostic discard else enable false fn for if let loop override
+	requires return struct switch true var while array atomic bool f16 f32 i32 u32 vec2 vec3 vec4
+	NULL Self abstract active alignas alignof as asm asm_fragment async attribute auto await become cast catch class co_await co_return
+	co_yield coherent column_major common compile compile_fragment concept const_cast consteval constexpr constinit crate debugger
+	decltype delete demote demote_to_helper do dynamic_cast enum explicit export extends extern external fallthrough filter final finally
+	friend from fxgroup get goto groupshared highp impl implements import inline instanceof interface layout lowp macro macro_rules match
+	mediump meta mod module move mut mutable namespace new nil noexcept noinline nointerpolation non_coherent noncoherent noperspective
+	null nullptr of operator package packoffset partial pass patch pixelfragment precise precision premerge priv protected pub public
+	readonly ref regardless register reinterpret_cast require resource restrict self set shared sizeof smooth snorm static static_assert
+	static_cast std subroutine super target template this thread_local throw trait try type typedef typeid typename typeof union unless
+	unorm unsafe unsized use using varying virtual volatile wgsl where with writeonly yield`.split(/\s+/),
+);
+
 /** WebGPU guarantees as many storage buffers. */
 const MOST_TENSORS = 8;
 
@@ -168,6 +183,8 @@ export class UserKernel {
 	constructor(options: AnyOptions) {
 		requireOptions('defineKernel', options);
 		requireString('defineKernel', 'name', options.name);
+		if (!/^[^\p{Cc}]+$/u.test(options.name))
+			throw new ArgumentError('defineKernel: name must be one line of text, which messages and profiles show, and not empty');
 		const { name, inputs, outputs, params = {}, functions = '', main, cpu, saves = [], vjp, workgroupSize = 64 } = options;
 		checkOptions(`defineKernel(${name})`, options, OPTIONS);
 		const where = `defineKernel(${name})`;
@@ -179,9 +196,9 @@ export class UserKernel {
 			requireOptions(`${where}: ${what}`, types);
 			for (const [own, type] of Object.entries(types)) {
 				requireOneOf(where, `${what}.${own}`, type, allowed);
-				if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(own) || own.includes('__') || TAKEN.includes(own))
+				if (!/^[A-Za-z][A-Za-z0-9_]*$/.test(own) || own.includes('__') || TAKEN.includes(own) || RESERVED.has(own))
 					throw new ArgumentError(
-						`${where}: '${own}' cannot be a name in ${what}; take another word of letters and digits, except ${TAKEN.join(', ')}`,
+						`${where}: '${own}' cannot be a name in ${what}; take another word of letters and digits, no word that WGSL reserves, and none of ${TAKEN.join(', ')}`,
 					);
 			}
 		}
@@ -269,7 +286,13 @@ export class UserKernel {
 		const inputShapes = shapesOf(inputs);
 		const { invocations, workgroups } = this.#options;
 		const count = (workgroups ?? invocations ?? firstSize)(inputShapes, shapes, params as never);
-		requireInteger(kernel.name, workgroups === undefined ? 'the number of invocations' : 'the number of workgroups', count, 0);
+		requireInteger(
+			kernel.name,
+			workgroups === undefined ? 'the number of invocations' : 'the number of workgroups',
+			count,
+			0,
+			2 ** 32,
+		);
 		const work = workgroups === undefined ? { invocations: count } : { workgroups: count };
 		customKernels(like.backend).custom(gapless, outputs, { kernel, params, work });
 		return outputs;

@@ -22,7 +22,7 @@ import { requireParameters } from '../tensorChecks';
 import { keep, tidy } from '../tidy';
 import { type Counting, loadedCount, StepCounter } from './counter';
 import { addState, holdsStateOf, type ParamState, stateTensor } from './state';
-import { type Counts, type Run, runOf, type Target } from './targets';
+import { type Counts, partsBy, type Run, runOf, type Target } from './targets';
 
 /** Options of every optimizer. */
 export interface CommonOptions {
@@ -81,7 +81,7 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const name = this.constructor.name;
 		if (input instanceof Tensor || !input?.params)
 			throw new ArgumentError(
-				`${name}: parameters must be a list of tensors or as a list of groups { params, ...options }, not mixed`,
+				`${name}: parameters must be a list of tensors, such as model.parameters(), or of groups { params, ...options }, not mixed`,
 			);
 		const params = requireParameters(name, input.params);
 		const { params: _, initialLr, ...options } = input;
@@ -90,6 +90,10 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const known = new Set(this.paramGroups.flatMap((group) => group.params));
 		for (const param of params) {
 			if (known.has(param)) throw new ArgumentError(`${name}: a parameter appears in two groups or twice in one`);
+			if (!param.isLeaf)
+				throw new ArgumentError(
+					`${name}: a tensor of shape ${formatShape(param.shape)} is the result of an operation, and no parameter; pass the tensor that it was computed from, or its detach()`,
+				);
 			known.add(param);
 		}
 		const group = { ...this.defaults, ...input, params } as unknown as ParamGroup<O>;
@@ -146,13 +150,19 @@ export abstract class Optimizer<O extends CommonOptions> {
 	}
 
 	#step(): void {
-		// Check before any parameter changes. A group's parameters are on one device.
+		// Check before any parameter changes.
 		const operation = `${this.constructor.name}.step`;
+		const devices = new Set<string>();
 		for (const { params } of this.paramGroups) {
-			if (params[0] === undefined) continue;
-			requireDevice(operation, params[0]);
-			params[0].backend.throwReported();
-			for (const param of params) requireComplete(operation, param);
+			for (const param of params) {
+				if (!devices.has(param.device)) {
+					requireDevice(operation, param);
+					param.backend.throwReported();
+					devices.add(param.device);
+				}
+				requireComplete(operation, param);
+				requireStateOf(operation, param, this.state.get(param));
+			}
 		}
 		runOperation(operation, () =>
 			withAutocast(null, () =>
@@ -182,7 +192,8 @@ export abstract class Optimizer<O extends CommonOptions> {
 		let targets: Target[] = [];
 		const updateAll = () => {
 			if (targets.length === 0) return;
-			if (this.#found === null || this.skipsOnDevice) this.update(targets, group);
+			if (this.#found === null || this.skipsOnDevice)
+				for (const part of partsBy(targets, ({ param }) => param.device)) this.update(part, group);
 			else for (const target of targets) this.#updateOrRestore(target, group, this.#found);
 			for (const { param } of targets) markWritten(param, operation);
 			targets = [];
@@ -437,6 +448,18 @@ export function requireOptimizer(operation: string, optimizer: unknown): asserts
 export function requireBetas(optimizer: string, betas: readonly number[]): void {
 	requireListOf(optimizer, 'betas', betas, () => true, 'two numbers', 2);
 	for (const beta of betas) requireFraction(optimizer, 'betas', beta, '[0, 1)');
+}
+
+/** The kernels rely on a state on the device of its parameter, which moves with its model. */
+function requireStateOf(operation: string, param: Tensor, state: ParamState | undefined): void {
+	for (const key in state) {
+		const value = state[key];
+		// A count that a GradScaler keeps on the device moves with the next step.
+		if (!(value instanceof Tensor) || key === 'step' || value.device === param.device) continue;
+		throw new ArgumentError(
+			`${operation}: a parameter is on ${param.device}, but its state '${key}' on ${value.device}. Move the model before you create the optimizer, or create a new one and pass its loadStateDict the stateDict() from before`,
+		);
+	}
 }
 
 /** The kernels rely on a gradient with the shape, dtype and device of its parameter. */

@@ -69,6 +69,14 @@ test('pixels become planes, on both devices', async () => {
 test('wrong calls say what is wrong', () => {
 	const wrong = (source: unknown, options?: object) => () => fromPixels(source as PixelSource, options);
 	assert.throws(wrong(undefined), /fromPixels: the source must be an ImageData, canvas/);
+	assert.throws(
+		wrong({ width: 1, height: 1, data: Float32Array.of(1, 0, 0, 1) }),
+		/fromPixels: data must be bytes from 0 to 255/,
+	);
+	assert.throws(
+		wrong({ width: 1.5, height: 2, data: new Uint8Array(12) }),
+		/a picture has whole numbers of pixels, not 1\.5 x 2/,
+	);
 	assert.throws(wrong({ width: 2, height: 2, data: new Uint8ClampedArray(12) }), /2 x 2 pixels have 16 bytes .* not 12/);
 	assert.throws(wrong({ videoWidth: 0, videoHeight: 0 }), /no pixels yet/);
 	assert.throws(wrong(pixelsOf(1, 1, true), { channels: 2 }), /fromPixels: channels must be 1 \(grey\)/);

@@ -190,6 +190,8 @@ test('OneHotEncoder: given categories, NaN, and refusals', async () => {
 		/categories must be all strings or all numbers, not string and number/,
 	);
 	assert.throws(() => new OneHotEncoder().fit([]), /no samples/);
+	for (const wrong of [undefined, 'cat', { values: ['cat'] }])
+		assert.throws(() => new LabelEncoder().fit(wrong as never), /LabelEncoder\.fit: it takes a list of labels/);
 });
 
 for (const [name, { values, other, classes, encoded }] of Object.entries(golden.labels)) {

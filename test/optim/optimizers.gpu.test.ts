@@ -1,7 +1,7 @@
 /** Optimizers on WebGPU against PyTorch's trajectories, which are in float64, and Lion, Muon and EMA against the CPU. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { init, noGrad, optim, tensor } from 'wgrad';
+import { init, nn, noGrad, optim, tensor } from 'wgrad';
 import golden from '../golden/optim.json';
 import { requireClose } from '../proofs/compare';
 import { descend, flat, lbfgs, problem, trajectory } from './problem';
@@ -50,6 +50,35 @@ test('steps at odd offsets and sizes write nothing beside their parameter', asyn
 		await ema.averages[0]!.data(),
 		Array.from(values.slice(1, 6), (value) => value / 2),
 		FLOAT32,
+	);
+});
+
+test('parameters of two devices step together, and a state on another device is named', async () => {
+	const leaf = (device: 'cpu' | 'webgpu', dtype: 'float32' | 'float64' = 'float32') =>
+		tensor([1, 2], { device, dtype, requiresGrad: true });
+	const params = [leaf('webgpu'), leaf('cpu'), leaf('webgpu'), leaf('cpu', 'float64')];
+	const optimizer = new optim.Adam(params, { lr: 0.1 });
+	for (const param of params) param.square().sum().backward();
+	optimizer.step();
+	for (const param of params)
+		requireClose(`${param.device}`, [...(await param.data())], [0.9, 1.9], { relative: 1e-6, absolute: 0 });
+
+	const model = new nn.Linear(2, 1);
+	const moved = new optim.Adam(model.parameters());
+	const descend = (device: 'cpu' | 'webgpu') => {
+		model
+			.forward(tensor([[1, 2]], { device }))
+			.sum()
+			.backward();
+		moved.step();
+		moved.zeroGrad();
+	};
+	descend('webgpu');
+	await model.to('cpu');
+	assert.throws(() => descend('cpu'), /Adam\.step: a parameter is on cpu, but its state 'm' on webgpu\. Move the model before/);
+	assert.throws(
+		() => new optim.SGD([params[0]!.mul(2)], { lr: 1 }),
+		/SGD: a tensor of shape \[2\] is the result of an operation/,
 	);
 });
 

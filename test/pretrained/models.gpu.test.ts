@@ -1,7 +1,7 @@
 /** Architectures with the weights of their files, against PyTorch; generation; and files that are wrong. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { cat, init, manualSeed, randn, type Tensor } from 'wgrad';
+import { cat, init, manualSeed, ones, randn, type Tensor } from 'wgrad';
 import {
 	BertModel,
 	CausalModel,
@@ -173,6 +173,11 @@ test('generation stops at tokens, sequences and the length of the model, and fre
 	assert.equal(await generated(model, prompt, { stop: [[b!, c!]] }), [a, b, c]);
 	assert.is((await generated(model, prompt, {})).length, 15, 'the model sees 20 tokens');
 	await assertRejects(generated(model, [], {}), /each prompt needs at least one token/);
+	for (const wrong of ['hello', [1.5], [Number.NaN], [[1, 2]], ones([2])])
+		await assertRejects(generated(model, wrong as never, {}), /generate: a prompt must be a list of tokens/);
+	await assertRejects(generated(model, prompt, { stop: c as never }), /a list of tokens, or of sequences of tokens, as stop/);
+	await assertRejects(generated(model, prompt, { stop: ['end'] as never }), /a sequence in stop must be a list of tokens/);
+	await assertRejects(generated(model, prompt, { stop: [[]] }), /a sequence in stop is empty/);
 	await assertRejects(
 		generated(model, new Array(20).fill(1), {}),
 		/a prompt of 20 tokens leaves no room in the model's maxLength of 20/,

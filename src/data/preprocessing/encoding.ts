@@ -3,7 +3,7 @@
  */
 import type { DeviceName } from '../../backends/contract';
 import { deviceOfNew } from '../../backends/registry';
-import { describe, requireOneOf } from '../../core/checks';
+import { describe, requireList, requireOneOf } from '../../core/checks';
 import type { DType } from '../../core/dtype';
 import { ArgumentError, formatShape, ShapeError } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -62,6 +62,7 @@ export class LabelEncoder {
 	}
 
 	fit(labels: ArrayLike<Category>): this {
+		requireList('LabelEncoder.fit', 'labels', labels);
 		this.#learn(sortedCategories('LabelEncoder.fit', Array.from(labels)));
 		return this;
 	}
@@ -69,6 +70,7 @@ export class LabelEncoder {
 	/** Returns the classes of fitted labels: int32 [N] on `device`, by default the default device. */
 	transform(labels: ArrayLike<Category>, { device = deviceOfNew() }: { readonly device?: DeviceName } = {}): Tensor {
 		requireFitted('LabelEncoder.transform', this.#classes);
+		requireList('LabelEncoder.transform', 'labels', labels);
 		const classes = Int32Array.from({ length: labels.length }, (_, i) => {
 			const index = this.#indices.get(labels[i]!);
 			if (index === undefined) {

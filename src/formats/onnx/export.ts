@@ -100,8 +100,10 @@ interface Inputs {
 }
 
 function checkedInputs(operation: string, { inputs, dynamicAxes, dynamicBatch }: OnnxOptions): Inputs {
-	if (typeof inputs !== 'object' || inputs === null)
-		throw new ArgumentError(`${operation}: inputs must hold example tensors, in a list or by name`);
+	if (typeof inputs !== 'object' || inputs === null || inputs instanceof Tensor)
+		throw new ArgumentError(
+			`${operation}: inputs must hold example tensors, in a list or by name: { inputs: [x] } or { inputs: { image: x } }`,
+		);
 	const list = Array.isArray(inputs) ? (inputs as readonly Tensor[]) : null;
 	const entries: [string, Tensor][] =
 		list === null ? Object.entries(inputs) : list.map((x, i) => [list.length === 1 ? 'input' : `input_${i}`, x]);
