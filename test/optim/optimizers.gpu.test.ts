@@ -75,7 +75,10 @@ test('parameters of two devices step together, and a state on another device is 
 	};
 	descend('webgpu');
 	await model.to('cpu');
-	assert.throws(() => descend('cpu'), /Adam\.step: a parameter is on cpu, but its state 'm' on webgpu\. Move the model before/);
+	assert.throws(
+		() => descend('cpu'),
+		/Adam\.step: a parameter is on cpu, but its state 'expAvg' on webgpu\. Move the model before/,
+	);
 	assert.throws(
 		() => new optim.SGD([params[0]!.mul(2)], { lr: 1 }),
 		/SGD: a tensor of shape \[2\] is the result of an operation/,
