@@ -235,7 +235,8 @@ export abstract class Optimizer<O extends CommonOptions> {
 		const state = this.state.get(param);
 		for (const key in state) {
 			const value = state[key];
-			if (!(value instanceof Tensor) || value.storage.isVoid !== true) continue;
+			// Parameters share a count, and a load frees it with the first of them.
+			if (!(value instanceof Tensor) || value.isDisposed || value.storage.isVoid !== true) continue;
 			value.dispose();
 			delete state[key];
 		}
