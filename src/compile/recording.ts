@@ -7,6 +7,7 @@
 import { currentAutocast } from '../autograd/modes';
 import type { Backend, OwnedStorage, Storage } from '../backends/contract';
 import type { LaunchRecording } from '../backends/contract/replay';
+import { launchRecorder } from '../backends/replay';
 import { setWitness, type Witness } from '../core/capture';
 import type { DType } from '../core/dtype';
 import { defaultGenerator, type GeneratorState } from '../core/generator';
@@ -114,7 +115,7 @@ export class CallRecording implements Witness {
 		readonly args: readonly Tensor[],
 	) {
 		this.storages = args.map(({ storage }) => storage);
-		this.launches = backend.record!();
+		this.launches = backend.record!(launchRecorder);
 	}
 
 	/** Runs `fn` under `tidy` and records it. */

@@ -19,6 +19,7 @@ import type { GradScalerKernels } from './gradScaler';
 import type { IndexingKernels } from './indexing';
 import type { LayoutKernels } from './layout';
 import type { LinalgKernels } from './linalg';
+import type { LineKernels } from './lines';
 import type { LossKernels } from './loss';
 import type { MatmulKernels } from './matmul';
 import type { NormKernels } from './norm';
@@ -28,7 +29,7 @@ import type { PoolKernels } from './pool';
 import type { QuantizedKernels } from './quantized';
 import type { RandomKernels } from './random';
 import type { ReduceKernels } from './reduce';
-import type { LaunchRecording } from './replay';
+import type { LaunchRecorder, LaunchRecording } from './replay';
 import type { RnnKernels } from './rnn';
 import type { SampleKernels } from './sample';
 import type { SoftmaxKernels } from './softmax';
@@ -44,6 +45,7 @@ export interface OwnedStorage extends Storage {
 export interface Kernels
 	extends ElementwiseKernels,
 		ReduceKernels,
+		LineKernels,
 		MatmulKernels,
 		ConvKernels,
 		PixelKernels,
@@ -90,7 +92,7 @@ export interface Backend {
 	/** Takes a storage without references back; its memory may be reused at once. */
 	release(storage: Storage): void;
 	/** Starts to record launches, for a replay; see replay.ts. Only devices that can replay have it. */
-	record?(): LaunchRecording;
+	record?(recorder: LaunchRecorder): LaunchRecording;
 	/** A copy of the whole storage, made after all earlier launches have run. */
 	read(storage: Storage): Promise<TypedArray>;
 	/**

@@ -46,6 +46,9 @@ export interface LaunchRecording {
 	plan(temporaries: ReadonlySet<number>, barriers: readonly number[] | null): LaunchPlan;
 }
 
+/** Makes a recording of parts that only the device knows; `stop` ends it. See src/backends/replay.ts. */
+export type LaunchRecorder = (parts: never, stop: () => void) => LaunchRecording;
+
 /** Recorded launches, ready to run again. A replay is `start`, then `bind` and `run` in any order that binds before it runs, then `end`. */
 export interface LaunchPlan {
 	/** The launches of a replay, and those of the recording. */

@@ -7,7 +7,7 @@ import { currentOperation } from '../../core/scope';
 import type { Shape } from '../../core/shape';
 import type { Backend, Kernels, Storage } from '../contract';
 import { kernelsOfFamilies, onFamily } from '../contract/families';
-import type { LaunchRecording } from '../contract/replay';
+import type { LaunchRecorder, LaunchRecording } from '../contract/replay';
 import { AsyncErrors } from './asyncErrors';
 import { takingBfloat16 } from './bfloat16';
 import { type CommandOptions, Commands } from './commands';
@@ -28,10 +28,9 @@ import {
 } from './memory';
 import { copyPicture, pitchOf } from './pictures';
 import { type PipelineRequest, Pipelines } from './pipelines';
-import { Plan } from './plan';
+import type { launchRecorder } from './plan';
 import { PollBackoff } from './pollBackoff';
 import { formatProfile, type KernelProfile, LaunchLog } from './profiler';
-import { Recording } from './recording';
 import type { AdapterInfo, Counters, MemoryStatistics } from './statistics';
 import type { Timeline, TracedLaunch } from './timeline';
 import { type Choices, choosing, type KernelCall, watching } from './tuning';
@@ -310,14 +309,13 @@ class Runtime implements WebGPUBackend {
 		this.asyncErrors.raise();
 	}
 
-	record(): LaunchRecording {
-		const { commands, storages, pipelines, gpu } = this;
+	record(recorder: LaunchRecorder): LaunchRecording {
+		const { commands, storages: memory, pipelines, gpu } = this;
 		const stop = () => {
 			commands.recording = undefined;
 		};
-		const recording = new Recording(stop, (...options) => new Plan({ commands, memory: storages, pipelines, gpu }, ...options));
-		commands.recording = recording;
-		return recording;
+		commands.recording = (recorder as typeof launchRecorder)({ commands, memory, pipelines, gpu }, stop);
+		return commands.recording;
 	}
 
 	flush(): void {

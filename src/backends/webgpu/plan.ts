@@ -11,7 +11,7 @@ import { type FusedLaunch, type Fusion, fused } from './fusion';
 import type { Gpu } from './launch';
 import type { Block, GpuStorage, Memory } from './memory';
 import type { Pipelines } from './pipelines';
-import { type Draw, type PlannedLaunch, type Recording, type Slot, writeKey } from './recording';
+import { type Draw, type PlannedLaunch, Recording, type Slot, writeKey } from './recording';
 
 /** What bind groups read of a storage. */
 interface Place {
@@ -51,7 +51,12 @@ interface Devices {
 	readonly gpu: Gpu;
 }
 
-export class Plan implements LaunchPlan {
+/** Records launches on these devices until `stop`. */
+export function launchRecorder(devices: Devices, stop: () => void): Recording {
+	return new Recording(stop, (...options) => new Plan(devices, ...options));
+}
+
+class Plan implements LaunchPlan {
 	readonly recorded: number;
 	readonly eagerBytes: number;
 	readonly #places: readonly Place[];

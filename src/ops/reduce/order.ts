@@ -1,7 +1,7 @@
 /** Reductions that choose an element: extremes, their positions, and medians. The conventions are those of sums.ts. */
 
 import { defineOperation, NO_GRADIENT } from '../../autograd/operation';
-import { layoutKernels, reduceKernels } from '../../backends/kernels';
+import { layoutKernels, lineKernels, reduceKernels } from '../../backends/kernels';
 import { isFloating, requireDType } from '../../core/dtype';
 import { ArgumentError, formatShape } from '../../core/errors';
 import { checkOptions } from '../../core/options';
@@ -178,7 +178,7 @@ export function median(x: Tensor, dim?: number, options: ReduceOptions = {}): Te
 
 function findMedian(x: Tensor, dim: number, shape: Shape) {
 	const outputs = { values: emptyOn(x, shape), indices: emptyOn(x, shape, 'int32') };
-	reduceKernels(x.backend).median({ x }, outputs, { dim });
+	lineKernels(x.backend).median({ x }, outputs, { dim });
 	return outputs;
 }
 

@@ -1,7 +1,7 @@
 /** Running sums and products. The conventions are those of sums.ts, but `dim` is required and stays. */
 
 import { defineOperation } from '../../autograd/operation';
-import { reduceKernels } from '../../backends/kernels';
+import { lineKernels } from '../../backends/kernels';
 import { type DType, isFloating } from '../../core/dtype';
 import { checkOptions } from '../../core/options';
 import { normalizeDim } from '../../core/shape';
@@ -37,7 +37,7 @@ function cumulative(name: 'cumsum' | 'cumprod', x: Tensor, dim: number, { dtype 
 
 function scanned(x: Tensor, attributes: { op: 'sum' | 'prod' | 'linear'; dim: number; reverse: boolean }, a?: Tensor): Tensor {
 	const y = emptyOn(x, x.shape, isFloating(x.dtype) ? x.dtype : 'int32');
-	reduceKernels(x.backend).scan({ x, ...(a && { a: contiguous(a) }) }, { y }, attributes);
+	lineKernels(x.backend).scan({ x, ...(a && { a: contiguous(a) }) }, { y }, attributes);
 	return y;
 }
 
