@@ -168,7 +168,8 @@ async function withSmallerBatches(training: Training, shortage: Shortage, random
 /** Several steps run at once. Refused steps are repeated from the last checkpoint. */
 async function fromCheckpoints(training: Training, shortage: Shortage, random: Random): Promise<Step[]> {
 	const store = new MemoryStore();
-	const steps = Array.from({ length: STEPS }, (_, i) => ({ batch: 1 + below(random, LARGEST_BATCH), seed: i + 1 }));
+	// batchNorm refuses a batch of one example.
+	const steps = Array.from({ length: STEPS }, (_, i) => ({ batch: 2 + below(random, LARGEST_BATCH - 1), seed: i + 1 }));
 	const save = () => saveCheckpoint('last', training, { store });
 	const load = async () => {
 		await loadCheckpoint('last', training, { store });
