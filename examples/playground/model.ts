@@ -42,7 +42,7 @@ export const OPTIMIZERS = {
 } as const;
 
 /** Maps places [N, 2] to logits [N, 1] of class 1. */
-export function network({ layers, width, activation }: Settings): nn.Sequential {
+export function network({ layers, width, activation }: Pick<Settings, 'layers' | 'width' | 'activation'>): nn.Sequential {
 	const model = new nn.Sequential();
 	for (let i = 0; i < layers; i++) {
 		model.append(new nn.Linear(i === 0 ? 2 : width, width));

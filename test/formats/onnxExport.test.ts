@@ -6,6 +6,7 @@ import { fromPretrained, WhisperForConditionalGeneration } from 'wgrad/models';
 import { Autoencoder, VariationalAutoencoder } from '../../examples/autoencoder/model';
 import { deepCnn } from '../../examples/digits/model';
 import { smallCnn } from '../../examples/distillation/model';
+import { classifier } from '../../examples/explain/model';
 import { network as folderNetwork } from '../../examples/folder/training';
 import { discriminator, generator, judge } from '../../examples/gan/model';
 import { addAdapters } from '../../examples/gpt/adapting';
@@ -16,6 +17,7 @@ import { predicted } from '../../examples/line/model';
 import { MaskedLanguageModel } from '../../examples/masked/model';
 import { mnistCnn } from '../../examples/mnist/model';
 import { network } from '../../examples/overfitting/model';
+import { network as planeNetwork } from '../../examples/playground/model';
 import { pruneChannels } from '../../examples/pruning/model';
 import { Translator } from '../../examples/reverse/model';
 import { RowClassifier } from '../../examples/rows/model';
@@ -93,6 +95,12 @@ const CASES: readonly Case[] = [
 			}),
 		}),
 	),
+	{ name: 'examples/explain', model: classifier, make: images(3, 32) },
+	{
+		name: 'examples/playground',
+		model: () => planeNetwork({ layers: 2, width: 8, activation: 'gelu' }),
+		make: (batch) => ({ places: randn([batch, 2]) }),
+	},
 	{ name: 'examples/line', model: line, make: (batch) => ({ x: randn([batch, 1]) }) },
 	{ name: 'examples/houses', model: () => priceNetwork(13), make: (batch) => ({ x: randn([batch, 13]) }) },
 	{ name: 'examples/imbalanced', model: () => hiddenLayer(10), make: images(1, 28) },
