@@ -67,7 +67,7 @@ fn valueOf(key: u32) -> i32 {
 const isFloat = (storage: StorageType): boolean => storage === 'f32' || storage === 'f16';
 
 export const medianKernel = defineKernel({
-	name: 'reduce.median',
+	name: 'line.median',
 	params: MEDIAN_PARAMS,
 	define: ({ storage }: MedianVariant) => ({
 		bindings: { x: read(storage), values: readWrite(storage), indices: readWrite('i32') },
@@ -162,7 +162,7 @@ const POSITION = 259u;
 
 /** Turns 0 to 3 count the bytes; turn 4 finds the position. Grid: lines * parts. */
 export const medianWalk = defineKernel({
-	name: 'reduce.medianWalk',
+	name: 'line.medianWalk',
 	params: MEDIAN_PARAMS,
 	define: ({ storage }: MedianVariant) => ({
 		bindings: { x: read(storage), state: readWrite('atomic<u32>') },
@@ -223,7 +223,7 @@ ${KEYS({ storage })}
 
 /** Turn 0 initialises, turns 1 to 4 find the byte that the previous turn has counted, turn 5 writes the result. Grid: lines. */
 export const medianStep = defineKernel({
-	name: 'reduce.medianStep',
+	name: 'line.medianStep',
 	params: MEDIAN_PARAMS,
 	define: ({ storage }: MedianVariant) => ({
 		bindings: { state: readWrite('u32'), values: readWrite(storage), indices: readWrite('i32') },

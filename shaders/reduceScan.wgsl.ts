@@ -30,7 +30,7 @@ export type ScanVariant = {
 };
 
 export const scanKernel = defineKernel({
-	name: 'reduce.scan',
+	name: 'line.scan',
 	params: {
 		/** The kept dims of x. */
 		keptDims: 'view',

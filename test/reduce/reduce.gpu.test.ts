@@ -134,9 +134,9 @@ test('medians of long lines that several workgroups share', async () => {
 		median(tensor(withNan, { device }), 0),
 		median(tensor(whole, { device }), 0),
 	];
-	const before = workOf('reduce.medianWalk');
+	const before = workOf('line.medianWalk');
 	const [actual, expected] = [cases('webgpu'), cases('cpu')];
-	assert.is(workOf('reduce.medianWalk').launches - before.launches, 5 * expected.length, 'each pass over a line is shared');
+	assert.is(workOf('line.medianWalk').launches - before.launches, 5 * expected.length, 'each pass over a line is shared');
 	for (const [i, { values, indices }] of expected.entries()) {
 		assert.equal([...(await actual[i]!.values.data())], [...(await values.data())], `values of case ${i}`);
 		assert.equal([...(await actual[i]!.indices.data())], [...(await indices.data())], `positions of case ${i}`);
