@@ -243,7 +243,9 @@ test('checks hold neither memory nor tensors', async () => {
 	for (let i = 0; i < 40; i++) ones([3]).gather(0, int([i % 3]));
 	// No read and no sync: the program is idle until the GPU has answered.
 	for (let i = 0; i < 100 && (await heldTensors()) > before.tensors; i++) await new Promise((resolve) => setTimeout(resolve, 10));
-	assert.equal({ tensors: await heldTensors(), live: memory().gpu!.live }, before);
+	// Not equal: what an earlier test has dropped may be collected only now.
+	const after = { tensors: await heldTensors(), live: memory().gpu!.live };
+	assert.ok(after.tensors <= before.tensors && after.live <= before.live, `${JSON.stringify(before)}, ${JSON.stringify(after)}`);
 });
 
 test('fit ends with the error', async () => {

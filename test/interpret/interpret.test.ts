@@ -173,7 +173,8 @@ test('the model is as before: modes, gradients, hooks, memory', async () => {
 	run();
 	const held = await heldTensors();
 	run();
-	assert.is(await heldTensors(), held, 'no tensor stays');
+	const left = await heldTensors();
+	assert.ok(left <= held, `${left} tensors where ${held} were`);
 	assert.equal([dropout.training, model.training, model.conv2.training, model.conv.training], [true, true, false, true]);
 	assert.equal(Array.from(await model.fc.weight.grad!.data()), gradient);
 	assert.not(x.requiresGrad);
