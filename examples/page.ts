@@ -13,6 +13,10 @@ const notice = element('notice', HTMLElement);
 const progress = element('progress', HTMLProgressElement);
 const status = element('status', HTMLElement);
 
+export function showText(id: string, text: string): void {
+	element(id, HTMLElement).textContent = text;
+}
+
 export function showNotice(title: string, text: string): void {
 	element('notice-title', HTMLElement).textContent = title;
 	element('notice-text', HTMLElement).textContent = text;

@@ -95,3 +95,54 @@ export abstract class TrainingSession {
 		this.enter('ready');
 	}
 }
+
+/** A session whose training waits between two steps while it is paused. */
+export abstract class PausableSession extends TrainingSession {
+	/** Ends the pause. */
+	#resume = () => {};
+
+	/** Trains the weights that are there, to the end. */
+	protected abstract train(): Promise<void>;
+
+	/** What happens before a training begins: new weights. */
+	protected prepare(): void {
+		this.renew();
+	}
+
+	protected override async press(): Promise<void> {
+		if (this.phase === 'running') {
+			this.enter('paused');
+		} else if (this.phase === 'paused') {
+			this.enter('running');
+			this.#resume();
+		} else {
+			this.prepare();
+			this.enter('running');
+			await this.train();
+		}
+	}
+
+	protected override renew(): void {
+		this.#resume();
+	}
+
+	/** Settles when the training goes on, or is replaced by another one. */
+	protected untilResumed(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#resume = resolve;
+		});
+	}
+}
+
+/** The form's fields of numbers, by the names of the settings. The browser has validated them on submission. */
+export type NumberFields<K extends string> = Readonly<Record<K, HTMLInputElement>>;
+
+export function readNumbers<K extends string>(fields: NumberFields<K>): Record<K, number> {
+	const numbers = Object.entries<HTMLInputElement>(fields).map(([name, field]) => [name, field.valueAsNumber]);
+	return Object.fromEntries(numbers) as Record<K, number>;
+}
+
+/** Shows those of `given` that have a field. */
+export function showNumbers(fields: NumberFields<string>, given: Readonly<Record<string, unknown>>): void {
+	for (const [name, field] of Object.entries(fields)) if (given[name] !== undefined) field.valueAsNumber = Number(given[name]);
+}

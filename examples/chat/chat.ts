@@ -2,7 +2,7 @@
 import { type Device, memory } from 'wgrad';
 import { CausalModel, type ChatMessage, type Pretrained } from 'wgrad/models';
 import { type Chosen, inPlainWords, kindOf, onModel, openModel } from '../openModel';
-import { element, hideNotice, messageOf, showNotice, showProgress } from '../page';
+import { element, hideNotice, messageOf, showNotice, showProgress, showText } from '../page';
 import { addTurn, clearLog, type Phase, readSettings, showEnd, showPhase } from './form';
 
 /** Milliseconds between two updates of the figures. */
@@ -10,10 +10,6 @@ const REFRESH = 200;
 
 const message = element('message', HTMLTextAreaElement);
 const asking = element('asking', HTMLFormElement);
-
-const figure = (id: string, text: string) => {
-	element(id, HTMLElement).textContent = text;
-};
 
 export class Chat {
 	readonly #device: Device;
@@ -84,7 +80,7 @@ export class Chat {
 		this.#pretrained = opened as Pretrained<CausalModel>;
 		const parameters = model.parameters().reduce((sum, { size }) => sum + size, 0);
 		const way = this.#hasTemplate ? 'It answers by its chat template.' : 'It has no chat template, so it continues your text.';
-		figure(
+		showText(
 			'model',
 			`${chosen.name}: ${kindOf(opened)}, ${parameters.toLocaleString('en')} parameters, up to ${model.maxLength.toLocaleString('en')} tokens. ${way}`,
 		);
@@ -97,7 +93,7 @@ export class Chat {
 	#release(): void {
 		if (this.#pretrained !== null) dispose(this.#pretrained);
 		this.#pretrained = null;
-		figure('model', 'None yet.');
+		showText('model', 'None yet.');
 	}
 
 	get #hasTemplate(): boolean {
@@ -108,8 +104,8 @@ export class Chat {
 	#clear(): void {
 		this.#turns.length = 0;
 		clearLog();
-		figure('speed', '–');
-		figure('tokens', '–');
+		showText('speed', '–');
+		showText('tokens', '–');
 	}
 
 	/** The tokens of the conversation so far. */
@@ -158,14 +154,14 @@ export class Chat {
 
 	/** `count` tokens have taken `time` milliseconds. */
 	#showSpeed(total: number, count: number, time: number): void {
-		figure('tokens', total.toLocaleString('en'));
-		if (count > 0) figure('speed', ((1000 * count) / time).toFixed(1));
+		showText('tokens', total.toLocaleString('en'));
+		if (count > 0) showText('speed', ((1000 * count) / time).toFixed(1));
 		this.#showMemory();
 	}
 
 	#showMemory(): void {
 		const { gpu } = memory();
-		figure('memory', gpu === null ? '–' : `${(gpu.allocated / 2 ** 20).toFixed(1)} MiB`);
+		showText('memory', gpu === null ? '–' : `${(gpu.allocated / 2 ** 20).toFixed(1)} MiB`);
 	}
 }
 

@@ -1,7 +1,7 @@
 /** The page's form, and when each control is enabled. */
 import { enableModelFile } from '../modelFile';
 import { element } from '../page';
-import { type Phase, showTrainingPhase } from '../trainingPage';
+import { type Phase, readNumbers, showNumbers, showTrainingPhase } from '../trainingPage';
 import type { Settings } from './training';
 
 const number = (id: string) => element(id, HTMLInputElement);
@@ -26,13 +26,12 @@ export function showPhase(phase: Phase): void {
 
 /** Reads the form. The browser has validated it on submission. */
 export function readSettings(): Settings {
-	const read = Object.fromEntries(Object.entries(numbers).map(([name, field]) => [name, field.valueAsNumber]));
-	return { ...read, augment: augment.checked } as unknown as Settings;
+	return { ...readNumbers(numbers), augment: augment.checked };
 }
 
 export function showSettings(settings: unknown): void {
 	const given = Object(settings) as Record<string, unknown>;
-	for (const [name, field] of Object.entries(numbers)) if (given[name] !== undefined) field.valueAsNumber = Number(given[name]);
+	showNumbers(numbers, given);
 	if (given.augment !== undefined) augment.checked = given.augment === true;
 	if (!element('controls', HTMLFormElement).checkValidity()) throw new Error('its settings are out of range');
 }

@@ -2,7 +2,7 @@
 import { nn } from 'wgrad';
 import { CLASSES } from './data';
 
-/** The first layer, whose filters a person can see, its activations, and the last feature maps, where Grad-CAM looks. */
+/** The layers that the page shows: the first one's filters, its activations, and the last feature maps, which Grad-CAM reads. */
 export const LAYERS = { filters: '0', activations: '1', maps: '7' } as const;
 
 /** Maps images [N, 3, 32, 32] to logits [N, 5]: three convolutions, and one fully connected layer. */

@@ -2,8 +2,8 @@
 import type { Device } from 'wgrad';
 import { LossChart } from '../mnist/chart';
 import { startModelFile } from '../modelFile';
-import { element, showProgress } from '../page';
-import { type Phase, TrainingSession } from '../trainingPage';
+import { element, showProgress, showText } from '../page';
+import { PausableSession, type Phase } from '../trainingPage';
 import { readSettings, showPhase, showSettings } from './controls';
 import { Gallery } from './gallery';
 import { type Judged, Training } from './training';
@@ -11,18 +11,12 @@ import { type Judged, Training } from './training';
 /** Milliseconds between two updates of the figures and the curve. */
 const REFRESH = 200;
 
-const show = (id: string, text: string) => {
-	element(id, HTMLElement).textContent = text;
-};
-
-export class Session extends TrainingSession {
+export class Session extends PausableSession {
 	readonly #chart = new LossChart(element('chart', HTMLElement));
 	readonly #gallery = new Gallery();
 	#training: Training;
 	/** Counts requests, so that a late answer to an old one is dropped. */
 	#asked = 0;
-	/** Ends the pause. */
-	#resume = () => {};
 
 	constructor(device: Device) {
 		super(device);
@@ -47,26 +41,13 @@ export class Session extends TrainingSession {
 		showPhase(phase);
 	}
 
-	protected override async press(): Promise<void> {
-		if (this.phase === 'running') {
-			this.enter('paused');
-		} else if (this.phase === 'paused') {
-			this.enter('running');
-			this.#resume();
-		} else {
-			this.renew();
-			this.enter('running');
-			await this.#train(this.#training);
-		}
-	}
-
 	protected override renew(): void {
 		this.#training = new Training(readSettings(), this.device);
 		this.#chart.clear();
 		this.#gallery.list([], this.#training);
-		for (const id of ['loss', 'speed', 'accuracy']) show(id, '–');
+		for (const id of ['loss', 'speed', 'accuracy']) showText(id, '–');
 		showProgress(0, '');
-		this.#resume();
+		super.renew();
 	}
 
 	protected override async reset(): Promise<void> {
@@ -74,7 +55,8 @@ export class Session extends TrainingSession {
 		this.#gallery.choose(0);
 	}
 
-	async #train(training: Training): Promise<void> {
+	protected override async train(): Promise<void> {
+		const training = this.#training;
 		let [shown, images] = [performance.now(), 0];
 		for await (const { step, loss, images: more } of training.steps()) {
 			if (training !== this.#training) return;
@@ -82,12 +64,12 @@ export class Session extends TrainingSession {
 			images += more;
 			const pausing = this.phase === 'paused';
 			if (!pausing && step < training.total && performance.now() - shown < REFRESH) continue;
-			show('loss', loss.toFixed(4));
-			show('speed', Math.round((1000 * images) / (performance.now() - shown)).toLocaleString('en'));
+			showText('loss', loss.toFixed(4));
+			showText('speed', Math.round((1000 * images) / (performance.now() - shown)).toLocaleString('en'));
 			showProgress(step / training.total, `step ${step} of ${training.total}`);
 			this.#chart.draw();
 			if (pausing) {
-				await new Promise<void>((resolve) => (this.#resume = resolve));
+				await this.untilResumed();
 				if (training !== this.#training) return;
 			}
 			[shown, images] = [performance.now(), 0];
@@ -103,7 +85,7 @@ export class Session extends TrainingSession {
 			if (training !== this.#training) return;
 			all.push(...judged);
 			const right = all.filter(({ label, predicted }) => label === predicted).length;
-			show('accuracy', `${((100 * right) / all.length).toFixed(1)} %`);
+			showText('accuracy', `${((100 * right) / all.length).toFixed(1)} %`);
 			showProgress(all.length / length, `${all.length} of ${length} test pictures`);
 		}
 		this.#gallery.list(all, training);

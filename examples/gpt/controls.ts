@@ -1,6 +1,6 @@
 /** The page's forms and buttons, and when each is enabled. */
 import { element } from '../page';
-import { type Phase, showTrainingPhase } from '../trainingPage';
+import { type Phase, readNumbers, showNumbers, showTrainingPhase } from '../trainingPage';
 import type { SamplingOptions } from './sampling';
 import { DEFAULTS, type Settings } from './settings';
 
@@ -40,20 +40,15 @@ export function showPhase(phase: Phase, saved = false): void {
 
 /** Reads the form. The browser has validated it on submission. */
 export function readSettings(): Settings {
-	const numbers = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.valueAsNumber]));
-	return { ...DEFAULTS, ...numbers, tokenizer: tokenizer.value as Settings['tokenizer'] };
+	return { ...DEFAULTS, ...readNumbers(fields), tokenizer: tokenizer.value as Settings['tokenizer'] };
 }
 
 export function showSettings(values: Partial<Settings>): void {
 	if (values.tokenizer !== undefined) tokenizer.value = values.tokenizer;
-	for (const [name, field] of Object.entries(fields)) {
-		const value = values[name as keyof typeof fields];
-		if (value !== undefined) field.valueAsNumber = value;
-	}
+	showNumbers(fields, { ...values });
 }
 
 /** Reads the prompt, the length and the sampling options. */
 export function readSampling(): { prompt: string; length: number; options: SamplingOptions } {
-	const options = Object.fromEntries(Object.entries(sampling).map(([name, field]) => [name, field.valueAsNumber]));
-	return { prompt: prompt.value, length: length.valueAsNumber, options };
+	return { prompt: prompt.value, length: length.valueAsNumber, options: readNumbers(sampling) };
 }

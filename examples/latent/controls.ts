@@ -1,7 +1,7 @@
 /** The page's form, and when each control is enabled. */
 import { enableModelFile } from '../modelFile';
 import { element } from '../page';
-import { type Phase, showTrainingPhase } from '../trainingPage';
+import { type Phase, readNumbers, showNumbers, showTrainingPhase } from '../trainingPage';
 import type { Settings } from './training';
 
 const number = (id: string) => element(id, HTMLInputElement);
@@ -22,11 +22,10 @@ export function showPhase(phase: Phase): void {
 
 /** Reads the form. The browser has validated it on submission. */
 export function readSettings(): Settings {
-	return Object.fromEntries(Object.entries(numbers).map(([name, field]) => [name, field.valueAsNumber])) as unknown as Settings;
+	return readNumbers(numbers);
 }
 
 export function showSettings(settings: unknown): void {
-	const given = Object(settings) as Record<string, unknown>;
-	for (const [name, field] of Object.entries(numbers)) if (given[name] !== undefined) field.valueAsNumber = Number(given[name]);
+	showNumbers(numbers, Object(settings) as Record<string, unknown>);
 	if (!element('controls', HTMLFormElement).checkValidity()) throw new Error('its settings are out of range');
 }

@@ -3,8 +3,8 @@ import type { Device } from 'wgrad';
 import { LossChart } from '../mnist/chart';
 import type { Mnist } from '../mnist/download';
 import { startModelFile } from '../modelFile';
-import { element, showProgress } from '../page';
-import { type Phase, TrainingSession } from '../trainingPage';
+import { element, showProgress, showText } from '../page';
+import { PausableSession, type Phase } from '../trainingPage';
 import { readSettings, showPhase, showSettings } from './controls';
 import { GRID_PLACES, Plane, paintDigit } from './plane';
 import { Training } from './training';
@@ -14,17 +14,11 @@ const REFRESH = 500;
 /** Test images that are shown as dots. */
 const DOTS = 400;
 
-const show = (id: string, text: string) => {
-	element(id, HTMLElement).textContent = text;
-};
-
-export class Session extends TrainingSession {
+export class Session extends PausableSession {
 	readonly #chart = new LossChart(element('chart', HTMLElement));
 	readonly #plane = new Plane(element('plane', HTMLCanvasElement));
 	readonly #data: Mnist;
 	#training: Training;
-	/** Ends the pause. */
-	#resume = () => {};
 	/** Whether a picture of the handle's place is being made, and whether the handle has moved meanwhile. */
 	#decoding = false;
 	#moved = false;
@@ -59,25 +53,12 @@ export class Session extends TrainingSession {
 		showPhase(phase);
 	}
 
-	protected override async press(): Promise<void> {
-		if (this.phase === 'running') {
-			this.enter('paused');
-		} else if (this.phase === 'paused') {
-			this.enter('running');
-			this.#resume();
-		} else {
-			this.renew();
-			this.enter('running');
-			await this.#train(this.#training);
-		}
-	}
-
 	protected override renew(): void {
 		this.#training = new Training(readSettings(), this.#data, this.device);
 		this.#chart.clear();
-		for (const id of ['loss', 'speed']) show(id, '–');
+		for (const id of ['loss', 'speed']) showText(id, '–');
 		showProgress(0, '');
-		this.#resume();
+		super.renew();
 	}
 
 	protected override async reset(): Promise<void> {
@@ -85,7 +66,8 @@ export class Session extends TrainingSession {
 		await this.#draw(this.#training);
 	}
 
-	async #train(training: Training): Promise<void> {
+	protected override async train(): Promise<void> {
+		const training = this.#training;
 		let [shown, images] = [performance.now(), 0];
 		for await (const { step, loss, images: more } of training.steps()) {
 			if (training !== this.#training) return;
@@ -93,13 +75,13 @@ export class Session extends TrainingSession {
 			images += more;
 			const pausing = this.phase === 'paused';
 			if (!pausing && step < training.total && performance.now() - shown < REFRESH) continue;
-			show('loss', loss.toFixed(1));
-			show('speed', Math.round((1000 * images) / (performance.now() - shown)).toLocaleString('en'));
+			showText('loss', loss.toFixed(1));
+			showText('speed', Math.round((1000 * images) / (performance.now() - shown)).toLocaleString('en'));
 			showProgress(step / training.total, `step ${step} of ${training.total}`);
 			this.#chart.draw();
 			await this.#draw(training);
 			if (pausing) {
-				await new Promise<void>((resolve) => (this.#resume = resolve));
+				await this.untilResumed();
 				if (training !== this.#training) return;
 			}
 			[shown, images] = [performance.now(), 0];
@@ -125,7 +107,7 @@ export class Session extends TrainingSession {
 				const { place } = this.#plane;
 				const image = await this.#training.decode([place]);
 				paintDigit(element('decoded', HTMLCanvasElement).getContext('2d')!, image, 0, 0, 0);
-				show('place', `${place[0].toFixed(2)}, ${place[1].toFixed(2)}`);
+				showText('place', `${place[0].toFixed(2)}, ${place[1].toFixed(2)}`);
 			}
 		} finally {
 			this.#decoding = false;

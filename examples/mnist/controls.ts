@@ -1,6 +1,6 @@
 /** The page's form and buttons, and when each is enabled. */
 import { element } from '../page';
-import { type Phase, showTrainingPhase } from '../trainingPage';
+import { type Phase, readNumbers, showNumbers, showTrainingPhase } from '../trainingPage';
 import type { Settings } from './training';
 
 const test = element('test', HTMLButtonElement);
@@ -20,16 +20,9 @@ export function showPhase(phase: Phase): void {
 
 /** Reads the form. The browser has validated it on submission. */
 export function readSettings(): Settings {
-	const { images, epochs, batchSize, lr, seed } = fields;
-	return {
-		images: images.valueAsNumber,
-		epochs: epochs.valueAsNumber,
-		batchSize: batchSize.valueAsNumber,
-		lr: lr.valueAsNumber,
-		seed: seed.valueAsNumber,
-	};
+	return readNumbers(fields);
 }
 
 export function suggest(values: Partial<Settings>): void {
-	for (const [name, value] of Object.entries(values)) fields[name as keyof Settings].valueAsNumber = value;
+	showNumbers(fields, values);
 }

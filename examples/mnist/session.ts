@@ -1,7 +1,7 @@
 /** Controls the page: training, pausing, testing, predicting and resetting. */
 import type { Device } from 'wgrad';
 import { element } from '../page';
-import { type Phase, TrainingSession } from '../trainingPage';
+import { PausableSession, type Phase } from '../trainingPage';
 import type { LossChart } from './chart';
 import { readSettings, showPhase } from './controls';
 import type { Mnist } from './download';
@@ -12,14 +12,12 @@ import { Training } from './training';
 /** Milliseconds between two updates of the figures, the curve and the prediction. */
 const REFRESH = 150;
 
-export class Session extends TrainingSession {
+export class Session extends PausableSession {
 	readonly #data: Mnist;
 	readonly #chart: LossChart;
 	readonly #guesser: Guesser;
 	#training: Training;
 	#figures: Figures;
-	/** Ends the pause. */
-	#resume = () => {};
 
 	constructor(device: Device, data: Mnist, chart: LossChart, guesser: Guesser) {
 		super(device);
@@ -41,25 +39,12 @@ export class Session extends TrainingSession {
 		showPhase(phase);
 	}
 
-	protected override async press(): Promise<void> {
-		if (this.phase === 'running') {
-			this.enter('paused');
-		} else if (this.phase === 'paused') {
-			this.enter('running');
-			this.#resume();
-		} else {
-			this.renew();
-			this.enter('running');
-			await this.#train();
-		}
-	}
-
 	protected override renew(): void {
 		const settings = readSettings();
 		this.#training = new Training(settings, this.#data, this.device);
 		this.#figures = new Figures(settings);
 		this.#chart.clear();
-		this.#resume();
+		super.renew();
 	}
 
 	protected override async reset(): Promise<void> {
@@ -67,7 +52,7 @@ export class Session extends TrainingSession {
 		await this.#guesser.refresh();
 	}
 
-	async #train(): Promise<void> {
+	protected override async train(): Promise<void> {
 		const [training, figures] = [this.#training, this.#figures];
 		let shown = performance.now();
 		for await (const step of training.steps()) {
@@ -80,7 +65,7 @@ export class Session extends TrainingSession {
 				this.#draw();
 			}
 			if (!pausing) continue;
-			await new Promise<void>((resolve) => (this.#resume = resolve));
+			await this.untilResumed();
 			if (training !== this.#training) return;
 			figures.resume();
 		}

@@ -1,7 +1,7 @@
 /** The page's form, and when each control is enabled. */
 import { enableModelFile } from '../modelFile';
 import { element } from '../page';
-import { type Phase, showTrainingPhase } from '../trainingPage';
+import { type Phase, readNumbers, showTrainingPhase } from '../trainingPage';
 import { ACTIVATIONS, OPTIMIZERS, type Settings } from './model';
 
 const number = (id: string) => element(id, HTMLInputElement);
@@ -30,7 +30,7 @@ export function showPhase(phase: Phase): void {
 /** Reads the form. The browser has validated it on submission. */
 export function readSettings(): Settings {
 	const read = {
-		...Object.fromEntries(Object.entries(numbers).map(([name, field]) => [name, field.valueAsNumber])),
+		...readNumbers(numbers),
 		...Object.fromEntries(Object.entries(choices).map(([name, field]) => [name, field.value])),
 	};
 	return read as unknown as Settings;

@@ -2,8 +2,8 @@
 import type { Device } from 'wgrad';
 import { LossChart } from '../mnist/chart';
 import { startModelFile } from '../modelFile';
-import { element, showProgress } from '../page';
-import { type Phase, TrainingSession } from '../trainingPage';
+import { element, showProgress, showText } from '../page';
+import { PausableSession, type Phase } from '../trainingPage';
 import { readSettings, showPhase, showSettings } from './controls';
 import { ofClass, paintField, paintPoints } from './picture';
 import { GRID, Training, UNITS, type View } from './training';
@@ -13,15 +13,9 @@ const REFRESH = 150;
 
 const plane = element('plane', HTMLCanvasElement);
 const units = element('units', HTMLElement);
-const show = (id: string, text: string) => {
-	element(id, HTMLElement).textContent = text;
-};
-
-export class Session extends TrainingSession {
+export class Session extends PausableSession {
 	readonly #chart = new LossChart(element('chart', HTMLElement));
 	#training: Training;
-	/** Ends the pause. */
-	#resume = () => {};
 
 	constructor(device: Device) {
 		super(device);
@@ -53,25 +47,17 @@ export class Session extends TrainingSession {
 		showPhase(phase);
 	}
 
-	protected override async press(): Promise<void> {
-		if (this.phase === 'running') {
-			this.enter('paused');
-		} else if (this.phase === 'paused') {
-			this.enter('running');
-			this.#resume();
-		} else {
-			if (this.phase === 'finished') this.renew();
-			this.enter('running');
-			await this.#train(this.#training);
-		}
+	protected override prepare(): void {
+		// Weights that a file has brought are trained further.
+		if (this.phase === 'finished') this.renew();
 	}
 
 	protected override renew(): void {
 		this.#training = new Training(readSettings(), this.device);
 		this.#chart.clear();
-		for (const id of ['loss', 'test-loss', 'accuracy', 'speed']) show(id, '–');
+		for (const id of ['loss', 'test-loss', 'accuracy', 'speed']) showText(id, '–');
 		showProgress(0, '');
-		this.#resume();
+		super.renew();
 	}
 
 	protected override async reset(): Promise<void> {
@@ -79,7 +65,8 @@ export class Session extends TrainingSession {
 		await this.#draw(this.#training);
 	}
 
-	async #train(training: Training): Promise<void> {
+	protected override async train(): Promise<void> {
+		const training = this.#training;
 		const { steps } = training.settings;
 		let [step, since, sinceStep, shown] = [0, performance.now(), 0, performance.now()];
 		for await (const loss of training.steps()) {
@@ -87,13 +74,13 @@ export class Session extends TrainingSession {
 			this.#chart.add(++step, loss);
 			const pausing = this.phase === 'paused';
 			if (!pausing && step < steps && performance.now() - shown < REFRESH) continue;
-			show('loss', loss.toFixed(4));
-			show('speed', Math.round((1000 * (step - sinceStep)) / (performance.now() - since)).toLocaleString('en'));
+			showText('loss', loss.toFixed(4));
+			showText('speed', Math.round((1000 * (step - sinceStep)) / (performance.now() - since)).toLocaleString('en'));
 			showProgress(step / steps, `step ${step} of ${steps}`);
 			this.#chart.draw();
 			await this.#draw(training);
 			if (pausing) {
-				await new Promise<void>((resolve) => (this.#resume = resolve));
+				await this.untilResumed();
 				if (training !== this.#training) return;
 			}
 			shown = performance.now();
@@ -109,8 +96,8 @@ export class Session extends TrainingSession {
 		paintPoints(context, training.test, true);
 		paintPoints(context, training.train, false);
 		this.#drawUnits(view);
-		show('test-loss', view.testLoss.toFixed(4));
-		show('accuracy', `${(100 * view.testAccuracy).toFixed(1)} %`);
+		showText('test-loss', view.testLoss.toFixed(4));
+		showText('accuracy', `${(100 * view.testAccuracy).toFixed(1)} %`);
 	}
 
 	#drawUnits({ units: values, width }: View): void {

@@ -1,7 +1,18 @@
 /** The page: doubles the size of the visitor's picture by a network that comes from a file of TensorFlow.js. */
 import type { Device } from 'wgrad';
 import { loadTfjs } from 'wgrad/formats';
-import { chooseDevice, download, element, hideNotice, messageOf, offerDownload, onFile, showNotice, showProgress } from '../page';
+import {
+	chooseDevice,
+	download,
+	element,
+	hideNotice,
+	messageOf,
+	offerDownload,
+	onFile,
+	showNotice,
+	showProgress,
+	showText,
+} from '../page';
 import '../gpt/page.css';
 import './page.css';
 import { enlarge, FACTOR, type Network } from './enlarge';
@@ -40,10 +51,6 @@ function showPhase(next: Phase): void {
 	save.disabled = !(rests && hasResult);
 }
 
-const show = (id: string, text: string) => {
-	element(id, HTMLElement).textContent = text;
-};
-
 /** A drawing surface. */
 function contextOf(canvas: HTMLCanvasElement | OffscreenCanvas): CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D {
 	const context = canvas.getContext('2d', { willReadFrequently: canvas instanceof OffscreenCanvas });
@@ -74,16 +81,16 @@ async function open(picture: Blob, network: Network, device: Device): Promise<vo
 			contextOf(canvas).drawImage(source.canvas, 0, 0, canvas.width, canvas.height);
 		}
 		bitmap.close();
-		show('size', `${width} × ${height}`);
-		show('result', `${before.width} × ${before.height}`);
+		showText('size', `${width} × ${height}`);
+		showText('result', `${before.width} × ${before.height}`);
 		const target = contextOf(after);
 		const start = performance.now();
 		const read = (left: number, top: number, w: number, h: number) => source.getImageData(left, top, w, h);
 		for await (const { pixels, left, top, done } of enlarge(network, { width, height }, read, device)) {
 			target.putImageData(pixels, left, top);
 			const seconds = (performance.now() - start) / 1000;
-			show('seconds', seconds.toFixed(1));
-			show('speed', ((done * width * height * FACTOR ** 2 * 1e-6) / seconds).toPrecision(2));
+			showText('seconds', seconds.toFixed(1));
+			showText('speed', ((done * width * height * FACTOR ** 2 * 1e-6) / seconds).toPrecision(2));
 			showProgress(done, `${(100 * done).toFixed(0)} %`);
 			if (isStopped()) break;
 		}
