@@ -12,3 +12,16 @@ export async function heldTensors(): Promise<number> {
 	}
 	return memory().tensors;
 }
+
+/** What is held once earlier tests' tensors are gone, some of which go only when the device has answered. */
+export async function settled(): Promise<{ tensors: number; live: number }> {
+	const read = async () => ({ tensors: await heldTensors(), live: memory().gpu?.live ?? 0 });
+	let held = await read();
+	for (let equal = 0; equal < 5; ) {
+		await new Promise((resolve) => setTimeout(resolve, 10));
+		const now = await read();
+		equal = now.tensors === held.tensors && now.live === held.live ? equal + 1 : 0;
+		held = now;
+	}
+	return held;
+}

@@ -3,7 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { init, manualSeed, nn, noGrad, randn, type Tensor, tensor, tidy } from 'wgrad';
 import * as interpret from 'wgrad/interpret';
-import { heldTensors } from '../collected';
+import { heldTensors, settled } from '../collected';
 import { requireClose } from '../proofs/compare';
 import { Classifier, proveGolden } from './golden';
 
@@ -171,10 +171,9 @@ test('the model is as before: modes, gradients, hooks, memory', async () => {
 			interpret.smoothGrad(dropout, x, { target: 0, ntSamples: 2 });
 		});
 	run();
-	const held = await heldTensors();
+	const { tensors: held } = await settled();
 	run();
-	const left = await heldTensors();
-	assert.ok(left <= held, `${left} tensors where ${held} were`);
+	assert.is(await heldTensors(), held, 'no tensor stays');
 	assert.equal([dropout.training, model.training, model.conv2.training, model.conv.training], [true, true, false, true]);
 	assert.equal(Array.from(await model.fc.weight.grad!.data()), gradient);
 	assert.not(x.requiresGrad);
