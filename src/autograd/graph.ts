@@ -66,7 +66,7 @@ export interface GraphEdge extends TensorInfo {
 	readonly input: number;
 }
 
-/** An autograd graph as plain data. It survives `JSON.stringify` and `structuredClone`, the latter without its methods. */
+/** An autograd graph as plain data. `JSON.stringify` and `structuredClone` copy the data, without the methods. */
 export class Graph {
 	/** @internal */
 	constructor(

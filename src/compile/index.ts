@@ -99,7 +99,7 @@ interface Setting {
 	readonly isQuiet: boolean;
 }
 
-/** `compile` for the library's own loops, whose users may not know of it. */
+/** As `compile`, for the library's own loops: their users may not know that steps are compiled. */
 export function compiled<A extends readonly unknown[], R>(
 	fn: (...args: A) => R,
 	{ signatures, fuse, name, isQuiet }: Setting,

@@ -139,7 +139,7 @@ export class DistributedDataParallel<M extends Module = Module> extends Module {
 		return this.module.forward(...inputs) as ReturnType<M['forward']>;
 	}
 
-	/** Runs `fn`, whose backward passes keep their gradients on this rank. The next pass outside adds them up and averages. For accumulation. */
+	/** Runs `fn`. Its backward passes keep their gradients on this rank, and the next pass outside averages the sums. For accumulation. */
 	noSync<T>(fn: () => T): T {
 		const before = this.#isSynchronizing;
 		this.#isSynchronizing = false;

@@ -124,7 +124,7 @@ function logitsOf(model: Generating, caches: readonly KVCache[], padding: readon
 	const next = async (rows: readonly (readonly number[])[]): Promise<Float32Array | Float64Array> => {
 		using tokens = tensor(Int32Array.from(rows.flat()), { shape: [rows.length, rows[0]!.length], ...at });
 		const earlier = caches[0]!.length;
-		// On the CPU there is no work to repeat, and masked rows would cost time.
+		// The CPU replays nothing, so the masked rows of a fixed span would only cost time.
 		if (model.step === undefined || device !== 'webgpu' || earlier === 0)
 			return await read(model.next(tokens, { caches, padding }));
 		using position = tensor(Int32Array.of(earlier), at);

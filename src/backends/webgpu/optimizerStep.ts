@@ -67,7 +67,7 @@ function blockOf({ storage }: View): Block | undefined {
 	return (storage as GpuStorage).block;
 }
 
-/** The arena of a tensor's state: null if there is no state, undefined if each part has its own storage. */
+/** The arena that holds a parameter's state. Null if it has no state, undefined if the parts of its state have storages of their own. */
 function arenaOf(state: Views, size: number): Storage | null | undefined {
 	if (state.length === 0) return null;
 	const { storage } = state[0]!;

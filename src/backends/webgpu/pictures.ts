@@ -1,7 +1,7 @@
 /** Copies pictures that the browser shows (canvas, video, ImageBitmap) to buffers, on the device. */
 import { TextureUsage } from './device';
 
-/** WebGPU's alignment of rows in copies from textures, in words. */
+/** WebGPU copies rows of textures at multiples of 256 bytes: this many words of 32 bits. */
 const ROW_WORDS = 64;
 
 /** The words from one row of pixels to the next. */

@@ -1,7 +1,7 @@
 /**
  * The two binary interfaces of MPI. In Open MPI a handle (communicator, datatype, operation) is a pointer, and the predefined ones are
- * symbols of the library. In MPICH and its relatives (Intel MPI, MVAPICH, Cray) it is an int, whose predefined values the MPICH ABI fixes:
- * https://www.mpich.org/abi/
+ * symbols of the library. In MPICH and its relatives (Intel MPI, MVAPICH, Cray) a handle is an int. The MPICH ABI fixes the
+ * predefined ones: https://www.mpich.org/abi/
  */
 import type { EngineOp, Values } from '../communicator';
 

@@ -85,7 +85,7 @@ export interface Library {
 	readonly flavour: Flavour;
 	/** The file that was loaded. */
 	readonly file: string;
-	/** What the library says of itself, such as 'Open MPI v4.1.4'. */
+	/** The library's own name and version, such as 'Open MPI v4.1.4'. */
 	readonly description: string;
 	readonly functions: Functions;
 	readonly handles: ReturnType<Flavour['predefined']>;
