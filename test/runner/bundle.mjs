@@ -38,8 +38,8 @@ export function environmentsOf(file) {
 		mostlyCompiles:
 			(everywhere && !/^(parity\/grids|golden\/training|memory|runtime|examples\/)/.test(file)) ||
 			/^compile\/(?!fusion|programs)/.test(file),
-		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-page)\./.test(file),
-		takesMinutes: /^(package|exit|parity\/(grids|attentionForms)|examples\/\w+-page)\./.test(file),
+		built: /^(docs|terminal)\.|^examples\/(programs|pages|\w+-pages?)\./.test(file),
+		takesMinutes: /^(package|exit|parity\/(grids|attentionForms)|examples\/\w+-pages?)\./.test(file),
 	};
 }
 
